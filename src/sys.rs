@@ -1,0 +1,214 @@
+//! What differs between core, std, loom and portable atomics: the only file with such `cfg`s.
+//!
+//! Everything here is a leaf: atomics, a cell, the interrupt mask, spinning, panics. The algorithms in `wait/` and `sync/`
+//! are the same on every target.
+#![allow(unsafe_code)]
+// INVARIANTS  I1 a `Mask` is dropped on the thread or core that made it, masks nest like scopes.
+
+/// Atomic types: core's, `portable-atomic`'s or loom's.
+pub(crate) mod atomic {
+    #![allow(unused_imports)] // each feature uses a part
+    #[cfg(not(any(testudo_loom, feature = "portable-atomic")))]
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+    #[cfg(testudo_loom)]
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+    #[cfg(all(feature = "portable-atomic", not(testudo_loom)))]
+    pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+}
+
+/// Declares a `const fn`, which is an ordinary `fn` under loom.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis const fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty $body:block) => {
+        $(#[$meta])* #[cfg(not(testudo_loom))] $vis const fn $name($($arg: $ty),*) -> $ret $body
+        $(#[$meta])* #[cfg(testudo_loom)] $vis fn $name($($arg: $ty),*) -> $ret $body
+    };
+}
+pub(crate) use const_fn;
+
+/// A cell whose content is reached through raw pointers only; loom's twin checks every access.
+pub(crate) mod cell {
+    #[cfg(testudo_loom)]
+    pub(crate) use loom::cell::UnsafeCell;
+
+    #[cfg(not(testudo_loom))]
+    #[derive(Debug)]
+    #[repr(transparent)]
+    pub(crate) struct UnsafeCell<T: ?Sized>(core::cell::UnsafeCell<T>);
+
+    #[cfg(not(testudo_loom))]
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner()
+        }
+    }
+
+    #[cfg(not(testudo_loom))]
+    impl<T: ?Sized> UnsafeCell<T> {
+        /// Hands out the content for reading.
+        #[inline(always)]
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Hands out the content for writing.
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+/// How many wakers are taken out in one hold of the list flag: what a wake-all puts on the stack, in wakers.
+#[cfg(testudo_loom)]
+pub(crate) const BATCH: usize = 2;
+/// One node a masked section.
+#[cfg(all(feature = "critical-section", not(testudo_loom)))]
+pub(crate) const BATCH: usize = 1;
+/// Half a kilobyte of stack.
+#[cfg(all(feature = "std", not(any(feature = "critical-section", testudo_loom))))]
+pub(crate) const BATCH: usize = 32;
+/// 32 bytes of stack on a 32-bit target.
+#[cfg(not(any(feature = "std", feature = "critical-section", testudo_loom)))]
+pub(crate) const BATCH: usize = 4;
+
+/// Whether a waiter links itself in both directions as it registers (every list operation is then O(1) in the worst
+/// case, and masks interrupts for that long), or leaves it to the next holder of the flag (one RMW less).
+pub(crate) const EAGER: bool = cfg!(feature = "critical-section");
+
+/// Interrupts are masked while this lives; nothing without the feature `critical-section`.
+#[derive(Debug)]
+pub(crate) struct Mask {
+    #[cfg(feature = "critical-section")]
+    restore: critical_section::RestoreState,
+    _same_thread: core::marker::PhantomData<*mut ()>,
+}
+
+impl Mask {
+    /// Masks interrupts.
+    #[inline(always)]
+    pub(crate) fn enter() -> Self {
+        Self {
+            // SAFETY: I1: released by `Drop`, in the reverse order.
+            #[cfg(feature = "critical-section")]
+            restore: unsafe { critical_section::acquire() },
+            _same_thread: core::marker::PhantomData,
+        }
+    }
+
+    /// Ends the masked section.
+    #[inline(always)]
+    pub(crate) fn leave(self) {}
+}
+
+#[cfg(feature = "critical-section")]
+impl Drop for Mask {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: I1: `restore` comes from the matching `acquire`, on this thread (`Mask` is not `Send`).
+        unsafe { critical_section::release(self.restore) }
+    }
+}
+
+/// Waits a moment for another thread's O(1) section to end: spins, then yields the thread where there are threads.
+#[derive(Debug)]
+pub(crate) struct Spin(#[cfg(not(testudo_loom))] crossbeam_utils::Backoff);
+
+impl Spin {
+    pub(crate) fn new() -> Self {
+        Self(
+            #[cfg(not(testudo_loom))]
+            crossbeam_utils::Backoff::new(),
+        )
+    }
+
+    #[cold]
+    pub(crate) fn pause(&self) {
+        #[cfg(not(testudo_loom))]
+        self.0.snooze();
+        #[cfg(testudo_loom)]
+        loom::thread::yield_now();
+    }
+}
+
+/// Runs foreign code that may panic, so that what comes after it is done too; the first panic goes on afterwards.
+/// Without std a panic unwinds at once, and drop guards do what is left.
+#[derive(Debug)]
+pub(crate) struct Panics {
+    #[cfg(feature = "std")]
+    first: Option<alloc::boxed::Box<dyn core::any::Any + Send>>,
+}
+
+impl Panics {
+    pub(crate) const fn new() -> Self {
+        Self {
+            #[cfg(feature = "std")]
+            first: None,
+        }
+    }
+
+    /// Runs `f` and keeps its panic, or drops the panic if there is one already.
+    #[inline]
+    pub(crate) fn catch<R>(&mut self, f: impl FnOnce() -> R) -> Option<R> {
+        #[cfg(feature = "std")]
+        match std::panic::catch_unwind(core::panic::AssertUnwindSafe(f)) {
+            Ok(value) => Some(value),
+            Err(panic) => {
+                self.first.get_or_insert(panic);
+                None
+            }
+        }
+        #[cfg(not(feature = "std"))]
+        Some(f())
+    }
+
+    /// Lets the first panic go on, unless this thread is unwinding already.
+    #[inline]
+    pub(crate) fn resume(self) {
+        #[cfg(feature = "std")]
+        if let Some(panic) = self.first {
+            if !std::thread::panicking() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// Whether a guard was made on a thread that was not unwinding, and is dropped by one that is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unwinding {
+    #[cfg(feature = "std")]
+    before: bool,
+}
+
+impl Unwinding {
+    #[inline]
+    pub(crate) fn here() -> Self {
+        Self {
+            #[cfg(feature = "std")]
+            before: std::thread::panicking(),
+        }
+    }
+
+    /// Whether a panic began since `here`.
+    #[inline]
+    pub(crate) fn began(self) -> bool {
+        #[cfg(feature = "std")]
+        return !self.before && std::thread::panicking();
+        #[cfg(not(feature = "std"))]
+        false
+    }
+}
+
+/// A place where a test may stop a thread that holds the list flag.
+#[cfg(test)]
+pub(crate) fn pause_point() {
+    crate::wait::stall::here();
+}
+/// A place where a test may stop a thread that holds the list flag.
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) fn pause_point() {}
