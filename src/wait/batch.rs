@@ -1,0 +1,75 @@
+//! Wakers taken out under the list flag and woken after it.
+//!
+//! A batch holds up to `sys::BATCH` wakers on the stack. A waker that panics does not keep the others from being woken.
+#![allow(unsafe_code)]
+// INVARIANTS  I1 the slots in `next..len` are initialized, no others are.
+use core::{fmt, mem::MaybeUninit, task::Waker};
+
+use crate::sys::{BATCH, Panics};
+
+pub(crate) struct Batch {
+    slots: [MaybeUninit<Waker>; BATCH],
+    next: usize,
+    len: usize,
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("len", &(self.len - self.next)).finish()
+    }
+}
+
+impl Batch {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self { slots: [const { MaybeUninit::uninit() }; BATCH], next: 0, len: 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_full(&self) -> bool {
+        self.len == BATCH
+    }
+
+    /// Puts a waker in; does nothing with `None`.
+    ///
+    /// # Panics
+    /// When it is full: the caller asks [`Batch::is_full`] first.
+    #[inline(always)]
+    pub(crate) fn extend(&mut self, waker: Option<Waker>) {
+        if let Some(waker) = waker {
+            self.slots[self.len].write(waker);
+            self.len += 1;
+        }
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<Waker> {
+        let slot = self.slots[..self.len].get(self.next)?;
+        self.next += 1;
+        // SAFETY: I1: it was in `next..len` and no longer is.
+        Some(unsafe { slot.assume_init_read() })
+    }
+
+    /// Wakes all, in the order in which they came; then the first panic goes on.
+    #[inline]
+    pub(crate) fn wake(mut self) {
+        let mut panics = Panics::new();
+        while self.next < self.len {
+            panics.catch(|| {
+                while let Some(waker) = self.pop() {
+                    waker.wake();
+                }
+            });
+        }
+        panics.resume();
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // Only when a waker panicked and nobody could catch it.
+        while let Some(waker) = self.pop() {
+            waker.wake();
+        }
+    }
+}
