@@ -1,0 +1,851 @@
+//! A monitor: a lock, its data, and tasks that wait for the data to be as they need it.
+#![allow(unsafe_code)]
+// STATE       a Mutex, whose word also has ASKED; side: waiters for a notification; walk: where a notifier stands in side;
+//             asked: notifications that are still to be carried out (with ASKED)
+//                 T1 park        in side, then the lock is freed                    by the owner of the lock
+//                 T2 satisfied   side -> the lock's queue, with a token             by a notifier, who owns the lock
+//                 T3 ask         asked += n, ASKED                                  the flag is taken, or a token comes back
+//                 T4 carry out   ASKED off, n = asked, T2                           by the owner of the lock, before it frees it
+//             waiter: holds the lock --T1--> in side --T2--> in the lock's queue --> holds the lock --> done, or T1 again
+// INVARIANTS  I1 side grows only by T1, so not while somebody else owns the lock: a walk sees a list that only shrinks.
+//             I2 the predicate of a linked node is run by the notifier that claims it; by its owner once it is in no list.
+//             I3 while ASKED is set, the lock is owned or the flag is held; whoever lets go of the flag and finds the lock
+//                free takes it and carries out.
+//             I4 a token that was counted is spent on a waiter that returns, or comes back by T3.
+// EDGES       E1 T3 (release) -> T4 (acquire): who carries out sees how many were asked for.
+// CANCEL      in side: place in line. In the queue or handed the lock: the token is passed on, the lock is freed.
+// INTERRUPT   notify, try_lock and dropping a guard: yes, O(predicates). wait: tasks only.
+use core::{
+    fmt,
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ops::{Deref, DerefMut},
+    ptr,
+};
+
+use super::mutex::{ASKED, Mutex};
+use crate::{
+    sys::{
+        EAGER, Panics, Unwinding,
+        atomic::{AtomicUsize, Ordering::*},
+        cell::UnsafeCell,
+    },
+    wait::{
+        Admit, Bits, Claim, Found, Handle, Held, Node, Reaches, Side, Source, Token, Wait, WaitList, Walk, wait_future,
+    },
+};
+
+/// A lock, the data it protects, and waiters for the data to change: a monitor.
+///
+/// A notifier, who has the lock, evaluates the predicates of the waiters and wakes only those that hold: a thousand waiters
+/// of which one can go on cost one wake and one poll. A satisfied waiter gets in line for the lock, behind those that
+/// are there already, and wakes when the lock is offered to it.
+///
+/// # asyncio
+/// `asyncio.Condition` with its data inside. Differs: `notify(n)` is never spent on a waiter whose predicate is false; a
+/// cancelled wait takes no lock; a notification of a cancelled waiter goes to another one, and only then.
+///
+/// # Fairness
+/// That of [`Mutex`]; among waiters of a notification, first come, first served.
+///
+/// # Examples
+/// ```
+/// use testudo::{Condition, run::block_on};
+///
+/// static ITEMS: Condition<Vec<u32>> = Condition::new(Vec::new());
+///
+/// let consumer = std::thread::spawn(|| block_on(async {
+///     ITEMS.wait_until(|items| items.len() >= 2).await.drain(..).sum::<u32>()
+/// }));
+/// for item in [3, 4] {
+///     let mut items = ITEMS.lock_blocking();
+///     items.push(item);
+///     ITEMS.notify(&items, 1);
+/// }
+/// assert_eq!(consumer.join().unwrap(), 7);
+/// ```
+#[doc(alias = "Condvar")]
+#[doc(alias = "Monitor")]
+pub struct Condition<T: ?Sized> {
+    side: Side,
+    walk: Walk,
+    asked: AtomicUsize,
+    mutex: Mutex<T>,
+}
+
+impl<T> Condition<T> {
+    /// Returns a condition around `data`, its lock free.
+    ///
+    /// # Examples
+    /// ```
+    /// static READY: testudo::Condition<bool> = testudo::Condition::new(false);
+    /// assert!(!*READY.try_lock().unwrap());
+    /// ```
+    #[cfg(not(testudo_loom))]
+    pub const fn new(data: T) -> Self {
+        Self { side: Side::new(), walk: Walk::new(), asked: AtomicUsize::new(0), mutex: Mutex::new(data) }
+    }
+
+    /// Returns a condition around `data`, its lock free.
+    #[cfg(testudo_loom)]
+    pub fn new(data: T) -> Self {
+        Self { side: Side::new(), walk: Walk::new(), asked: AtomicUsize::new(0), mutex: Mutex::new(data) }
+    }
+
+    /// Returns the data.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(testudo::Condition::new(3).into_inner(), 3);
+    /// ```
+    pub fn into_inner(self) -> T {
+        self.mutex.into_inner()
+    }
+}
+
+impl<T: ?Sized> Condition<T> {
+    /// Waits until the lock is free, and takes it.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    /// A notification it had already received goes to the next waiter.
+    ///
+    /// # Panics
+    /// When polled after completion.
+    ///
+    /// # Examples
+    /// ```
+    /// # testudo::run::block_on(async {
+    /// let level = testudo::Condition::new(1);
+    /// *level.lock().await += 1;
+    /// assert_eq!(*level.lock().await, 2);
+    /// # });
+    /// ```
+    #[doc(alias = "acquire")]
+    #[inline]
+    pub fn lock(&self) -> ConditionLock<'_, T> {
+        Self::lock_with(self)
+    }
+
+    /// Takes the lock as [`lock`](Condition::lock) does, through any handle.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    /// A notification it had already received goes to the next waiter.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use testudo::{Condition, run::block_on};
+    ///
+    /// let level = Arc::new(Condition::new(0));
+    /// let guard = block_on(Condition::lock_with(Arc::clone(&level)));
+    /// std::thread::spawn(move || drop(guard)).join().unwrap();
+    /// assert!(level.try_lock().is_some());
+    /// ```
+    #[inline]
+    pub fn lock_with<'a, H: Handle<Target = Self>>(this: H) -> ConditionLock<'a, T, H> {
+        ConditionLock { wait: Wait::new(Waiting { until: Locked, handle: this, _type: PhantomData }, false) }
+    }
+
+    /// Takes the lock if it is free, even if others wait for it.
+    ///
+    /// # Interrupts
+    /// May be called from interrupts. O(1).
+    ///
+    /// # Examples
+    /// ```
+    /// let level = testudo::Condition::new(1);
+    /// assert!(level.try_lock().is_some_and(|level| *level == 1));
+    /// ```
+    #[inline]
+    pub fn try_lock(&self) -> Option<ConditionGuard<'_, T>> {
+        self.mutex.try_take().then(|| ConditionGuard::new(self))
+    }
+
+    /// Blocks this thread until the lock is free, and takes it.
+    ///
+    /// # Examples
+    /// ```
+    /// let level = testudo::Condition::new(1);
+    /// *level.lock_blocking() += 1;
+    /// assert_eq!(level.into_inner(), 2);
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn lock_blocking(&self) -> ConditionGuard<'_, T> {
+        self.try_lock().unwrap_or_else(|| crate::wait::thread::park_until_ready(self.lock()))
+    }
+
+    /// Frees the lock, waits for a notification, and takes the lock again.
+    ///
+    /// Gets in line before the lock is free, at the first poll. There are no spurious wake-ups. Prefer
+    /// [`wait_for`](Condition::wait_for): a notification does not say that the data is as you need it when you get the lock.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    /// A notification it had already received goes to the next waiter.
+    /// The lock is not taken again: the guard is gone with the future.
+    ///
+    /// # Panics
+    /// If `guard` is another condition's, naming both addresses; when polled after completion.
+    ///
+    /// # Examples
+    /// ```
+    /// # testudo::run::block_on(async {
+    /// use futures_lite::future::zip;
+    /// let turn = testudo::Condition::new(0);
+    /// let waiter = async { *turn.wait(turn.lock().await).await };
+    /// let notifier = async {
+    ///     let mut guard = turn.lock().await;
+    ///     *guard = 5;
+    ///     turn.notify(&guard, 1);
+    /// };
+    /// assert_eq!(zip(waiter, notifier).await.0, 5);
+    /// # });
+    /// ```
+    #[inline]
+    pub fn wait<'a, H: Handle<Target = Self>>(&self, guard: ConditionGuard<'a, T, H>) -> ConditionWait<'a, T, H> {
+        self.check(&guard, "wait");
+        let handle = guard.into_handle();
+        ConditionWait { wait: Wait::new(Waiting { until: Notified, handle, _type: PhantomData }, true) }
+    }
+
+    /// Waits, with the lock free meanwhile, until `predicate` holds, and returns with the lock.
+    ///
+    /// The predicate is called with the lock held, first by this future, then by notifiers on their threads. It holds when
+    /// this returns. A waiter whose predicate held when it was notified, but not when it got the lock, passes the
+    /// notification on and waits again, last in line.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    /// A notification it had already received goes to the next waiter.
+    /// Dropping it while a notifier runs its predicate waits for that to return: a predicate must not drop its own future.
+    ///
+    /// # Panics
+    /// If `guard` is another condition's, naming both addresses; when polled after completion; when polled after `predicate`
+    /// panicked, wherever it did. A panic in a predicate reaches the task that waits, not the notifier (with `std`).
+    ///
+    /// # Examples
+    /// ```
+    /// # testudo::run::block_on(async {
+    /// let level = testudo::Condition::new(3);
+    /// let guard = level.lock().await;
+    /// let guard = level.wait_for(guard, |level| *level >= 3).await;
+    /// assert_eq!(*guard, 3);
+    /// # });
+    /// ```
+    #[doc(alias = "wait_while")]
+    #[inline]
+    pub fn wait_for<'a, P, H>(&self, guard: ConditionGuard<'a, T, H>, predicate: P) -> ConditionWaitFor<'a, T, P, H>
+    where
+        P: FnMut(&T) -> bool + Send,
+        H: Handle<Target = Self>,
+    {
+        self.check(&guard, "wait_for");
+        Self::waiting_for(guard.into_handle(), predicate, true)
+    }
+
+    /// Takes the lock and waits, with the lock free meanwhile, until `predicate` holds: [`lock`](Condition::lock), then
+    /// [`wait_for`](Condition::wait_for), in one future.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    /// A notification it had already received goes to the next waiter.
+    /// Dropping it while a notifier runs its predicate waits for that to return: a predicate must not drop its own future.
+    ///
+    /// # Panics
+    /// As [`wait_for`](Condition::wait_for).
+    ///
+    /// # Examples
+    /// ```
+    /// # testudo::run::block_on(async {
+    /// let level = testudo::Condition::new(3);
+    /// *level.wait_until(|level| *level >= 3).await -= 1;
+    /// assert_eq!(level.into_inner(), 2);
+    /// # });
+    /// ```
+    #[inline]
+    pub fn wait_until<P>(&self, predicate: P) -> ConditionWaitFor<'_, T, P>
+    where
+        P: FnMut(&T) -> bool + Send,
+    {
+        Self::waiting_for(self, predicate, false)
+    }
+
+    /// Waits as [`wait_until`](Condition::wait_until) does, through any handle.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    /// A notification it had already received goes to the next waiter.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use testudo::{Condition, run::block_on};
+    ///
+    /// let level = Arc::new(Condition::new(3));
+    /// let guard = block_on(Condition::wait_until_with(Arc::clone(&level), |level| *level == 3));
+    /// assert_eq!(*guard, 3);
+    /// ```
+    #[inline]
+    pub fn wait_until_with<'a, P, H>(this: H, predicate: P) -> ConditionWaitFor<'a, T, P, H>
+    where
+        P: FnMut(&T) -> bool + Send,
+        H: Handle<Target = Self>,
+    {
+        Self::waiting_for(this, predicate, false)
+    }
+
+    /// Blocks this thread as [`wait`](Condition::wait) suspends a task.
+    ///
+    /// # Panics
+    /// If `guard` is another condition's, naming both addresses.
+    ///
+    /// # Examples
+    /// ```
+    /// let turn = testudo::Condition::new(0);
+    /// std::thread::scope(|s| {
+    ///     let guard = turn.lock_blocking();
+    ///     s.spawn(|| {
+    ///         let guard = turn.lock_blocking();
+    ///         turn.notify_all(&guard);
+    ///     });
+    ///     drop(turn.wait_blocking(guard));
+    /// });
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn wait_blocking<'a, H: Handle<Target = Self>>(
+        &self,
+        guard: ConditionGuard<'a, T, H>,
+    ) -> ConditionGuard<'a, T, H> {
+        crate::wait::thread::park_until_ready(self.wait(guard))
+    }
+
+    /// Blocks this thread as [`wait_until`](Condition::wait_until) suspends a task.
+    ///
+    /// # Examples
+    /// ```
+    /// let level = testudo::Condition::new(0);
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| {
+    ///         let mut guard = level.lock_blocking();
+    ///         *guard = 3;
+    ///         level.notify_all(&guard);
+    ///     });
+    ///     assert_eq!(*level.wait_until_blocking(|level| *level == 3), 3);
+    /// });
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn wait_until_blocking<P>(&self, predicate: P) -> ConditionGuard<'_, T>
+    where
+        P: FnMut(&T) -> bool + Send,
+    {
+        crate::wait::thread::park_until_ready(self.wait_until(predicate))
+    }
+
+    /// Lets up to `n` waiters go on, first come, first served: those without a predicate, and those whose predicate holds.
+    ///
+    /// They go on when they get the lock, after `guard` is dropped. Not remembered if nobody waits. Never waits itself; one
+    /// load if nobody waits, else as many predicate calls as there are waiters before the `n`-th that can go on.
+    ///
+    /// # Panics
+    /// If `guard` is another condition's, naming both addresses.
+    ///
+    /// # Examples
+    /// ```
+    /// let level = testudo::Condition::new(0);
+    /// let guard = level.try_lock().unwrap();
+    /// level.notify(&guard, 1);
+    /// ```
+    #[doc(alias = "notify_one")]
+    #[inline]
+    pub fn notify<H: Handle<Target = Self>>(&self, guard: &ConditionGuard<'_, T, H>, n: usize) {
+        self.check(guard, "notify");
+        if n > 0 && !self.side.is_empty() {
+            self.notify_waiters(guard, n);
+        }
+    }
+
+    /// Lets all waiters go on that have no predicate or whose predicate holds.
+    ///
+    /// # Panics
+    /// If `guard` is another condition's, naming both addresses.
+    ///
+    /// # Examples
+    /// ```
+    /// let level = testudo::Condition::new(0);
+    /// let mut guard = level.try_lock().unwrap();
+    /// *guard += 1;
+    /// level.notify_all(&guard);
+    /// ```
+    #[inline]
+    pub fn notify_all<H: Handle<Target = Self>>(&self, guard: &ConditionGuard<'_, T, H>) {
+        self.notify(guard, ALL);
+    }
+
+    /// Says whether somebody has the lock. One load.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(!testudo::Condition::new(()).is_locked());
+    /// ```
+    #[doc(alias = "locked")]
+    pub fn is_locked(&self) -> bool {
+        self.mutex.is_locked()
+    }
+
+    /// Returns the data, which nobody else can reach.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut level = testudo::Condition::new(1);
+    /// *level.get_mut() = 2;
+    /// assert_eq!(level.into_inner(), 2);
+    /// ```
+    pub fn get_mut(&mut self) -> &mut T {
+        self.mutex.get_mut()
+    }
+
+    /// Says whether a guard was dropped by a panic since the last [`clear_poison`](Condition::clear_poison).
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(!testudo::Condition::new(()).is_poisoned());
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn is_poisoned(&self) -> bool {
+        self.mutex.is_poisoned()
+    }
+
+    /// Says that the data is in order again.
+    ///
+    /// # Examples
+    /// ```
+    /// testudo::Condition::new(()).clear_poison();
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn clear_poison(&self) {
+        self.mutex.clear_poison();
+    }
+
+    fn waiting_for<'a, P, H>(handle: H, predicate: P, holding: bool) -> ConditionWaitFor<'a, T, P, H>
+    where
+        P: FnMut(&T) -> bool + Send,
+        H: Handle<Target = Self>,
+    {
+        let until = When { header: WhenHeader { call: call::<T, P> }, predicate: UnsafeCell::new(predicate) };
+        ConditionWaitFor { wait: Wait::new(Waiting { until, handle, _type: PhantomData }, holding) }
+    }
+
+    #[inline]
+    fn check<H: Handle<Target = Self>>(&self, guard: &ConditionGuard<'_, T, H>, verb: &str) {
+        if !ptr::addr_eq(&*guard.handle, self) {
+            foreign_guard(verb, ptr::from_ref(self).cast(), ptr::from_ref(&*guard.handle).cast());
+        }
+    }
+
+    fn list(&self) -> &WaitList {
+        &self.mutex.list
+    }
+
+    #[cold]
+    fn notify_waiters(&self, data: &T, n: usize) {
+        match self.list().hold_if_free() {
+            Some(held) => self.walk(held, data, n),
+            None => self.ask(n),
+        }
+    }
+
+    /// T3. Saturates: more than there can be waiters is all.
+    fn ask(&self, n: usize) {
+        // ORDER: E1 release, by the RMW of the word below
+        let _ = self.asked.fetch_update(AcqRel, Relaxed, |asked| Some(asked.saturating_add(n)));
+        let mut word = self.list().guess();
+        while let Err(now) = self.list().try_change(word, word.bits().with(ASKED)) {
+            word = now;
+        }
+    }
+
+    /// T4, by the owner of the lock.
+    fn carry_out<'c>(&'c self, mut held: Held<'c>, data: &T) {
+        // Off first: what is asked for from now on sets it again.
+        while !held.change(held.bits().without(ASKED)) {}
+        let n = self.asked.swap(0, AcqRel); // ORDER: E1 acquire
+        self.walk(held, data, n);
+    }
+
+    /// T2 for up to `n` waiters, by the owner of the lock; lets go of the flag.
+    fn walk<'c>(&'c self, mut held: Held<'c>, data: &T, mut n: usize) {
+        if self.walk.is_active(&mut held) {
+            // Another thread notifies with a reference to the same guard.
+            held.let_go().leave();
+            return self.ask(n);
+        }
+        let token = if n == ALL { Token::All } else { Token::One };
+        self.walk.begin(&mut held, &self.side);
+        while n > 0 {
+            match self.walk.look(&mut held) {
+                None => break,
+                Some(Found::Plain) => {
+                    self.walk.requeue(&mut held, &self.side, token);
+                    n -= 1;
+                }
+                Some(Found::Asks(claim)) => {
+                    let mask = held.let_go();
+                    let running = Running { claim: ManuallyDrop::new(claim), condition: self };
+                    let verdict = running.ask(data);
+                    let Some(again) = self.list().retake(mask) else {
+                        drop(running);
+                        return self.ask(n);
+                    };
+                    held = again;
+                    running.into_claim().release(&mut held);
+                    match verdict {
+                        Some(false) => self.walk.skip(&mut held, &self.side),
+                        Some(true) => {
+                            self.walk.requeue(&mut held, &self.side, token);
+                            n -= 1;
+                        }
+                        None => self.walk.requeue(&mut held, &self.side, Token::Panicked),
+                    }
+                }
+            }
+            if EAGER {
+                // One node a masked section.
+                held.let_go().leave();
+                held = self.list().hold();
+            }
+        }
+        self.walk.end(&mut held);
+        held.let_go().leave();
+    }
+
+    /// Frees the lock, after T4.
+    #[inline]
+    fn unlock(&self, unwinding: Unwinding) {
+        while let Err(held) = self.mutex.unlock(unwinding) {
+            // SAFETY: mutex I2: LOCKED is the caller's, whose guard is being dropped.
+            self.carry_out(held, unsafe { self.mutex.data() });
+        }
+    }
+
+    /// Lets go of the flag; carries out and frees the lock if it was left to do so (I3).
+    fn settle(&self, held: Held<'_>) {
+        struct Adopted<'c, T: ?Sized>(&'c Condition<T>, core::cell::Cell<bool>);
+        impl<T: ?Sized> Drop for Adopted<'_, T> {
+            fn drop(&mut self) {
+                if self.1.get() {
+                    self.0.unlock(Unwinding::here());
+                }
+            }
+        }
+        let adopted = Adopted(self, core::cell::Cell::new(false));
+        self.mutex.settle(held, false, &adopted.1);
+    }
+}
+
+/// All waiters.
+const ALL: usize = usize::MAX;
+
+#[cold]
+#[track_caller]
+fn foreign_guard(verb: &str, this: *const (), other: *const ()) -> ! {
+    panic!("Condition::{verb}: the guard belongs to the condition at {other:p}, not to the one at {this:p}")
+}
+
+/// A predicate is being run: if it unwinds through here, the claim is given up.
+struct Running<'c, T: ?Sized> {
+    claim: ManuallyDrop<Claim>,
+    condition: &'c Condition<T>,
+}
+
+impl<T: ?Sized> Running<'_, T> {
+    /// Runs the predicate. None: it panicked, and its owner is to see to that.
+    fn ask(&self, data: &T) -> Option<bool> {
+        let source = self.claim.source().cast::<WhenHeader<T>>();
+        // SAFETY: I2: claimed, so linked and in place; a node that asks is followed by a `When` for the `T` of this condition.
+        let call = unsafe { (*source).call };
+        let mut panics = Panics::new();
+        // SAFETY: I2: the claim gives the predicate to this notifier alone; `call` fits what follows it.
+        panics.catch(|| unsafe { call(source, data) })
+    }
+
+    fn into_claim(self) -> Claim {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, nor dropped.
+        unsafe { ManuallyDrop::take(&mut this.claim) }
+    }
+}
+
+impl<T: ?Sized> Drop for Running<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: dropped once, and not used again.
+        unsafe { ManuallyDrop::take(&mut self.claim) }.abandon(&self.condition.walk);
+    }
+}
+
+/// When a wait that got the lock is over.
+trait Until<T: ?Sized> {
+    /// Whether a notifier has to run a predicate first.
+    const ASKS: bool;
+
+    /// Whether it is over; the lock is held, `token` came.
+    fn holds(&self, data: &T, token: Token) -> bool;
+}
+
+/// At once.
+struct Locked;
+
+impl<T: ?Sized> Until<T> for Locked {
+    const ASKS: bool = false;
+
+    fn holds(&self, _: &T, _: Token) -> bool {
+        true
+    }
+}
+
+/// When it was notified.
+struct Notified;
+
+impl<T: ?Sized> Until<T> for Notified {
+    const ASKS: bool = false;
+
+    fn holds(&self, _: &T, token: Token) -> bool {
+        token != Token::None
+    }
+}
+
+type Call<T> = unsafe fn(*const WhenHeader<T>, &T) -> bool;
+
+/// The part of a [`When`] that a notifier knows.
+#[repr(C)]
+struct WhenHeader<T: ?Sized> {
+    call: Call<T>,
+}
+
+/// When a predicate holds.
+#[repr(C)]
+struct When<T: ?Sized, P> {
+    header: WhenHeader<T>,
+    predicate: UnsafeCell<P>,
+}
+
+/// Runs the predicate behind a header.
+///
+/// # Safety
+/// (a) `header` is the first field of a `When<T, P>`, (b) whose predicate nobody else runs.
+unsafe fn call<T: ?Sized, P: FnMut(&T) -> bool>(header: *const WhenHeader<T>, data: &T) -> bool {
+    // SAFETY: (a).
+    let when = unsafe { &*header.cast::<When<T, P>>() };
+    // SAFETY: (b).
+    when.predicate.with_mut(|predicate| unsafe { (*predicate)(data) })
+}
+
+impl<T: ?Sized, P: FnMut(&T) -> bool> Until<T> for When<T, P> {
+    const ASKS: bool = true;
+
+    fn holds(&self, data: &T, token: Token) -> bool {
+        // SAFETY: I2: its owner asks, and the node is in no list.
+        let holds = self.predicate.with_mut(|predicate| unsafe { (*predicate)(data) });
+        assert!(token != Token::Panicked, "the predicate of this wait panicked when a notifier called it");
+        holds
+    }
+}
+
+/// A wait for the lock, and then for `until`.
+#[repr(C)]
+struct Waiting<'a, T: ?Sized, U, H> {
+    until: U,
+    handle: H,
+    _type: Reaches<'a, T>,
+}
+
+impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Waiting<'a, T, U, H> {
+    type Output = ConditionGuard<'a, T, H>;
+
+    #[inline(always)]
+    fn list(&self) -> &WaitList {
+        self.handle.list()
+    }
+
+    fn side(&self) -> Option<&Side> {
+        Some(&self.handle.side)
+    }
+
+    #[inline(always)]
+    fn admit(&self, bits: Bits) -> Admit {
+        Mutex::<T>::admit(bits)
+    }
+
+    fn settle(&self, held: Held<'_>) {
+        self.handle.settle(held);
+    }
+
+    fn leaving(&self, held: &mut Held<'_>, node: &Node) {
+        self.handle.walk.avoid(held, &self.handle.side, node);
+    }
+
+    #[inline]
+    fn finish(&self, token: Token) -> Option<Self::Output> {
+        // SAFETY: mutex I2: this wait has LOCKED.
+        let data = unsafe { self.handle.mutex.data() };
+        self.until.holds(data, token).then(|| ConditionGuard::new(self.handle.clone()))
+    }
+
+    fn park(&self, token: Token, link: impl FnOnce(&mut Held<'_>, &Side, bool)) {
+        let condition = &*self.handle;
+        if token == Token::One {
+            condition.ask(1); // I4: not spent
+        }
+        loop {
+            let mut held = condition.list().hold();
+            if held.bits().has(ASKED) {
+                // SAFETY: mutex I2: this wait has LOCKED.
+                condition.carry_out(held, unsafe { condition.mutex.data() });
+                continue;
+            }
+            link(&mut held, &condition.side, U::ASKS);
+            return condition.mutex.release(held);
+        }
+    }
+
+    fn give_back(&self, token: Token, owns: bool) {
+        if token == Token::One {
+            self.handle.ask(1); // I4
+        }
+        if owns {
+            self.handle.unlock(Unwinding::here());
+        } else {
+            self.handle.settle(self.handle.list().hold()); // I3
+        }
+    }
+}
+
+wait_future! {
+    /// The future of [`Condition::lock`].
+    pub struct ConditionLock['a, T: ?Sized, H: Handle<Target = Condition<T>> = &'a Condition<T>]
+        ['a, T: ?Sized, H: Handle<Target = Condition<T>>]['a, T, H](Waiting<'a, T, Locked, H>) -> ConditionGuard<'a, T, H>
+}
+
+wait_future! {
+    /// The future of [`Condition::wait`].
+    pub struct ConditionWait['a, T: ?Sized, H: Handle<Target = Condition<T>> = &'a Condition<T>]
+        ['a, T: ?Sized, H: Handle<Target = Condition<T>>]['a, T, H](Waiting<'a, T, Notified, H>) -> ConditionGuard<'a, T, H>
+}
+
+wait_future! {
+    /// The future of [`Condition::wait_for`] and [`Condition::wait_until`].
+    pub struct ConditionWaitFor[
+        'a, T: ?Sized, P: FnMut(&T) -> bool + Send, H: Handle<Target = Condition<T>> = &'a Condition<T>
+    ]['a, T: ?Sized, P: FnMut(&T) -> bool + Send, H: Handle<Target = Condition<T>>]['a, T, P, H](
+        Waiting<'a, T, When<T, P>, H>
+    ) -> ConditionGuard<'a, T, H>
+}
+
+impl<T: Default> Default for Condition<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for Condition<T> {
+    fn from(data: T) -> Self {
+        Self::new(data)
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Condition<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condition")
+            .field("locked", &self.is_locked())
+            .field("waiters", &!self.side.is_empty())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to use the data of a [`Condition`], to notify, and to wait; dropping it frees the lock.
+///
+/// # Memory ordering
+/// The next owner sees everything that was done before the guard was dropped.
+///
+/// # Examples
+/// ```
+/// let level = testudo::Condition::new(1);
+/// let mut guard = level.try_lock().unwrap();
+/// *guard += 1;
+/// level.notify_all(&guard);
+/// assert_eq!(*guard, 2);
+/// ```
+#[must_use = "dropping the guard frees the lock"]
+#[clippy::has_significant_drop]
+pub struct ConditionGuard<'a, T: ?Sized, H: Handle<Target = Condition<T>> = &'a Condition<T>> {
+    handle: H,
+    unwinding: Unwinding,
+    // `&guard` gives `&T`: Sync needs `T: Sync`, which the handle alone does not ask for.
+    _data: PhantomData<(&'a (), T)>,
+}
+
+impl<'a, T: ?Sized, H: Handle<Target = Condition<T>>> ConditionGuard<'a, T, H> {
+    /// For the owner of LOCKED.
+    #[inline]
+    fn new(handle: H) -> Self {
+        Self { handle, unwinding: Unwinding::here(), _data: PhantomData }
+    }
+
+    /// Gives up the guard, not the lock.
+    #[inline]
+    fn into_handle(self) -> H {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, nor dropped.
+        unsafe { ptr::read(&this.handle) }
+    }
+
+    /// Returns the handle through which the lock was taken.
+    ///
+    /// # Examples
+    /// ```
+    /// let level = testudo::Condition::new(1);
+    /// let guard = level.try_lock().unwrap();
+    /// assert!(core::ptr::eq(*testudo::ConditionGuard::handle(&guard), &level));
+    /// ```
+    pub fn handle(this: &Self) -> &H {
+        &this.handle
+    }
+}
+
+impl<T: ?Sized, H: Handle<Target = Condition<T>>> Deref for ConditionGuard<'_, T, H> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: mutex I1, I2: a guard owns LOCKED, `&self` keeps `&mut` away.
+        unsafe { self.handle.mutex.data() }
+    }
+}
+
+impl<T: ?Sized, H: Handle<Target = Condition<T>>> DerefMut for ConditionGuard<'_, T, H> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: mutex I1, I2: a guard owns LOCKED, and it is borrowed mutably.
+        unsafe { self.handle.mutex.data_mut() }
+    }
+}
+
+impl<T: ?Sized, H: Handle<Target = Condition<T>>> Drop for ConditionGuard<'_, T, H> {
+    #[inline]
+    fn drop(&mut self) {
+        self.handle.unlock(self.unwinding);
+    }
+}
+
+impl<T: ?Sized + fmt::Debug, H: Handle<Target = Condition<T>>> fmt::Debug for ConditionGuard<'_, T, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display, H: Handle<Target = Condition<T>>> fmt::Display for ConditionGuard<'_, T, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
+    }
+}

@@ -1,0 +1,285 @@
+//! A flag that tasks wait for.
+
+// STATE       word: SET, DUE, and the waiters; side: waiters that a set() has released, until they are woken
+//                 T1 set, nobody waits    w -> w | SET
+//                 T2 set                  all waiters are detached into side, SET; they are notified in batches
+//                 T3 set, flag taken      w -> w | SET | DUE; the holder does T2 before it lets go, and DUE goes off
+//                 T4 clear                w -> w & !SET
+// INVARIANTS  I1 nobody gets in line while SET or DUE: the waiters in the word are those of one moment.
+//             I2 a node in side is never put back: clear() does not reach it.
+//             I3 who holds the flag does not let go for good while side is not empty.
+// EDGES       E1 T1, T2, T3 (release) -> wait (acquire): what was written before set() is seen after wait.
+// CANCEL      Waiting: place in line. Notified: everybody was told, nobody else was owed it.
+// INTERRUPT   set, clear, is_set: yes; set is O(waiters), the others O(1). wait: tasks only.
+use core::fmt;
+
+use crate::{
+    sys::const_fn,
+    wait::{Admit, Bits, Handle, Held, Side, Source, Step, Token, Wait, WaitList, wait_future},
+};
+
+/// A flag that any number of tasks wait for.
+///
+/// [`set`](Event::set) releases everybody who waits at that moment, even if [`clear`](Event::clear) runs before they do;
+/// later waits return at once until the event is cleared.
+///
+/// # asyncio
+/// Same as `asyncio.Event`; besides, it may be signalled from any thread and from interrupts.
+///
+/// # Examples
+/// ```
+/// use testudo::{Event, run::block_on};
+///
+/// static READY: Event = Event::new();
+///
+/// let waiter = std::thread::spawn(|| block_on(READY.wait()));
+/// READY.set();
+/// waiter.join().unwrap();
+/// assert!(READY.is_set());
+/// ```
+#[doc(alias = "ManualResetEvent")]
+#[doc(alias = "Notify")]
+pub struct Event {
+    list: WaitList,
+    side: Side,
+}
+
+const SET: Bits = Bits::own(0);
+const DUE: Bits = Bits::own(1);
+
+impl Event {
+    const_fn! {
+        /// Returns an event that is not set.
+        ///
+        /// # Examples
+        /// ```
+        /// static STOP: testudo::Event = testudo::Event::new();
+        /// assert!(!STOP.is_set());
+        /// ```
+        pub const fn new() -> Self {
+            Self { list: WaitList::new(Bits::NONE), side: Side::new() }
+        }
+    }
+
+    /// Sets the flag and releases everybody who waits, in the order in which they came.
+    ///
+    /// Never waits: if another thread or an interrupted task is at work on the list, that one does the rest. O(waiters)
+    /// otherwise.
+    ///
+    /// # Interrupts
+    /// May be called from interrupts and signal handlers, if the wakers may.
+    ///
+    /// # Memory ordering
+    /// What was written before `set` is seen after the `wait` that it released.
+    ///
+    /// # Panics
+    /// If a waker panics; all waiters are woken first.
+    ///
+    /// # Examples
+    /// ```
+    /// let event = testudo::Event::new();
+    /// event.set();
+    /// assert!(event.is_set());
+    /// ```
+    #[inline]
+    pub fn set(&self) {
+        let mut word = self.list.guess();
+        loop {
+            let bits = word.bits().with(SET);
+            let tried = if word.is_empty() {
+                self.list.try_change(word, bits) // T1. ORDER: E1 release
+            } else if word.is_held() {
+                self.list.try_change(word, bits.with(DUE)) // T3. ORDER: E1 release
+            } else {
+                match self.list.try_detach(word, bits) {
+                    // T2. ORDER: E1 release
+                    Ok((mut held, chain)) => {
+                        self.side.append(&mut held, chain);
+                        return self.settle(held);
+                    }
+                    Err(now) => Err(now),
+                }
+            };
+            match tried {
+                Ok(()) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Clears the flag: later waits wait. Those that a `set` has released stay released.
+    ///
+    /// # Interrupts
+    /// May be called from interrupts. O(1).
+    ///
+    /// # Examples
+    /// ```
+    /// let event = testudo::Event::new();
+    /// event.set();
+    /// event.clear();
+    /// assert!(!event.is_set());
+    /// ```
+    #[doc(alias = "reset")]
+    #[inline]
+    pub fn clear(&self) {
+        let mut word = self.list.guess();
+        while word.bits().has(SET) {
+            match self.list.try_change(word, word.bits().without(SET)) {
+                // T4. ORDER: no edge starts here
+                Ok(()) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Says whether the flag is set. One load.
+    ///
+    /// # Interrupts
+    /// May be called from interrupts.
+    ///
+    /// # Memory ordering
+    /// If true, what was written before the `set` is seen.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(!testudo::Event::new().is_set());
+    /// ```
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        self.list.load().bits().has(SET) // ORDER: E1 acquire
+    }
+
+    /// Waits until the flag is set.
+    ///
+    /// Gets in line at the first poll. Is released by the `set` that finds it in line, even if `clear` runs before it is
+    /// polled again.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    ///
+    /// # Panics
+    /// When polled after completion.
+    ///
+    /// # Examples
+    /// ```
+    /// # testudo::run::block_on(async {
+    /// let event = testudo::Event::new();
+    /// event.set();
+    /// event.wait().await;
+    /// # });
+    /// ```
+    #[inline]
+    pub fn wait(&self) -> EventWait<&Self> {
+        Self::wait_with(self)
+    }
+
+    /// Waits as [`wait`](Event::wait) does, through any handle: the future of an `Arc<Event>` is `'static`.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use testudo::Event;
+    ///
+    /// let event = Arc::new(Event::new());
+    /// let waiting = Event::wait_with(Arc::clone(&event));
+    /// event.set();
+    /// std::thread::spawn(|| testudo::run::block_on(waiting)).join().unwrap();
+    /// ```
+    #[inline]
+    pub fn wait_with<H: Handle<Target = Self>>(this: H) -> EventWait<H> {
+        EventWait { wait: Wait::new(EventSource(this), false) }
+    }
+
+    /// Blocks this thread until the flag is set.
+    ///
+    /// # Examples
+    /// ```
+    /// let event = testudo::Event::new();
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| event.set());
+    ///     event.wait_blocking();
+    /// });
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn wait_blocking(&self) {
+        crate::wait::thread::park_until_ready(self.wait());
+    }
+
+    /// T2, or T3's request on the way out of somebody else's hold, then lets go.
+    fn settle(&self, held: Held<'_>) {
+        self.list.settle(held, |held, batch| {
+            let bits = held.bits();
+            if bits.has(DUE) {
+                if let Some(chain) = held.detach(bits.without(DUE)) {
+                    self.side.append(held, chain);
+                }
+                return Step::Again;
+            }
+            match self.side.notify_batch(held, batch, Token::All) {
+                true => Step::Pass(bits), // I3
+                false => Step::LetGo(bits),
+            }
+        });
+    }
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.list.guess();
+        f.debug_struct("Event")
+            .field("set", &word.bits().has(SET))
+            .field("waiters", &!(word.is_empty() && self.side.is_empty()))
+            .finish()
+    }
+}
+
+struct EventSource<H>(H);
+
+impl<H: Handle<Target = Event>> Source for EventSource<H> {
+    type Output = ();
+
+    #[inline(always)]
+    fn list(&self) -> &WaitList {
+        &self.0.list
+    }
+
+    fn side(&self) -> Option<&Side> {
+        Some(&self.0.side)
+    }
+
+    #[inline(always)]
+    fn admit(&self, bits: Bits) -> Admit {
+        if bits.has(SET) {
+            Admit::Take(bits)
+        } else if bits.has(DUE) {
+            Admit::Pause // I1
+        } else {
+            Admit::Wait
+        }
+    }
+
+    fn settle(&self, held: Held<'_>) {
+        self.0.settle(held);
+    }
+
+    #[inline(always)]
+    fn finish(&self, _: Token) -> Option<()> {
+        Some(())
+    }
+
+    fn give_back(&self, _: Token, _: bool) {} // everybody was told
+}
+
+wait_future! {
+    /// The future of [`Event::wait`].
+    pub struct EventWait[H: Handle<Target = Event>][H: Handle<Target = Event>][H](EventSource<H>) -> ()
+}
