@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(unsafe_code, missing_docs, missing_debug_implementations, unreachable_pub)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod sys;
+mod wait;
+
+pub mod run;
+pub mod sync;
+
+#[doc(inline)]
+pub use sync::{Condition, ConditionGuard, Event, Mutex, MutexGuard};
+pub use wait::Handle;

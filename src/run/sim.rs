@@ -1,0 +1,455 @@
+//! A deterministic simulation: tasks on one thread, in an order that repeats, in virtual time.
+// STATE       see world.rs (tasks), ready.rs (wake-ups), clock.rs (timers), task.rs (handles)
+// INVARIANTS  I1 the handles (`Spawner`, `Clock`, `Task`) keep the world's memory, not its tasks: dropping `Sim` drops these.
+use alloc::{borrow::Cow, rc::Rc, sync::Arc};
+use core::{
+    fmt,
+    future::Future,
+    panic::Location,
+    pin::pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+mod clock;
+mod policy;
+mod ready;
+mod stall;
+mod task;
+mod world;
+
+pub use self::{
+    clock::{Clock, Sleep},
+    policy::Policy,
+    ready::External,
+    stall::{Blocked, Stall},
+    task::{Cancelled, Task},
+};
+use self::{policy::Picker, world::World};
+
+/// A deterministic executor for tests: the same program runs in the same order each time, in virtual time.
+///
+/// A task is polled once for each time it becomes runnable, in asyncio's order unless the [`Policy`] says otherwise. When
+/// none can run, the [clock](Sim::clock) jumps to the next deadline, so nothing ever waits for real time. When there is
+/// no deadline either, that is reported as a [`Stall`] at once, instead of hanging; where another thread or an interrupt
+/// wakes tasks, hold an [`External`]. Tasks and handles stay on one thread; wakers may go anywhere.
+///
+/// # asyncio
+/// Same order of steps as asyncio's event loop. Differs in that [`Sim::block_on`] returns as soon as its future is ready
+/// (asyncio finishes that round of the loop, and the next), and in that tasks left over stay and go on with the next call.
+///
+/// # Interrupts
+/// Waking a waker: yes. It never allocates and takes no lock. Everything else: no.
+///
+/// # Examples
+/// ```
+/// use core::time::Duration;
+/// use testudo::run::Sim;
+///
+/// let sim = Sim::new();
+/// let clock = sim.clock();
+/// let task = sim.spawn(async move {
+///     clock.sleep(Duration::from_secs(60)).await;
+///     "late"
+/// });
+/// assert_eq!(sim.block_on(task).unwrap(), Ok("late"));
+/// assert_eq!(sim.now(), Duration::from_secs(60));
+/// ```
+pub struct Sim {
+    world: Rc<World>,
+}
+
+impl Sim {
+    /// Creates a simulation with [`Policy::Fifo`].
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// assert_eq!(Sim::new().block_on(async { 1 }).unwrap(), 1);
+    /// ```
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Returns a builder, to choose the policy and the seed.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::{Policy, Sim};
+    ///
+    /// let sim = Sim::builder().policy(Policy::Random).seed(7).build();
+    /// assert_eq!(sim.polls(), 0);
+    /// ```
+    pub fn builder() -> SimBuilder {
+        SimBuilder { seed: 0, policy: Policy::Fifo }
+    }
+
+    /// Spawns a task, which is runnable from now on and gets its first poll in its turn.
+    ///
+    /// In reports it is called `task-` and its number, counted from 1; the future of `block_on` is counted too.
+    ///
+    /// # asyncio
+    /// Same as `asyncio.create_task`. Differs in that the simulation owns the task: it lives without its handle.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let task = sim.spawn(async { 42 });
+    /// assert_eq!(sim.block_on(task).unwrap(), Ok(42));
+    /// ```
+    #[doc(alias = "create_task")]
+    #[track_caller]
+    pub fn spawn<F>(&self, fut: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+    {
+        self.world.spawn(None, Location::caller(), fut)
+    }
+
+    /// Spawns a task as [`Sim::spawn`] does, and gives it a name for reports.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// sim.spawn_named("writer", core::future::pending::<()>());
+    /// assert_eq!(sim.run_until_stalled().unwrap().blocked()[0].name(), "writer");
+    /// ```
+    #[track_caller]
+    pub fn spawn_named<F>(&self, name: impl Into<Cow<'static, str>>, fut: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+    {
+        self.world.spawn(Some(name.into()), Location::caller(), fut)
+    }
+
+    /// Returns a handle that spawns tasks from within tasks.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let spawner = sim.spawner();
+    /// let sum = sim.block_on(async move { 1 + spawner.spawn(async { 2 }).await.unwrap() });
+    /// assert_eq!(sum.unwrap(), 3);
+    /// ```
+    pub fn spawner(&self) -> Spawner {
+        Spawner { world: Rc::clone(&self.world) }
+    }
+
+    /// Returns the virtual clock, also for use within tasks.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// sim.block_on(sim.clock().sleep(Duration::from_secs(1))).unwrap();
+    /// assert_eq!(sim.clock().now(), Duration::from_secs(1));
+    /// ```
+    pub fn clock(&self) -> Clock {
+        Clock::new(Rc::clone(&self.world))
+    }
+
+    /// Returns a token that makes the simulation wait for wake-ups from outside, instead of jumping or stalling.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let source = sim.external();
+    /// std::thread::spawn(move || drop(source));
+    /// assert!(sim.block_on(core::future::pending::<()>()).is_err());
+    /// ```
+    pub fn external(&self) -> External {
+        External::new(Arc::clone(&self.world.ready))
+    }
+
+    /// Runs a future, and the tasks beside it, until it is ready, and returns its output.
+    ///
+    /// The future may borrow. It is a task like the others, named `main`, and becomes runnable with this call, so behind
+    /// tasks that were spawned before. Tasks that have not ended when it is ready stay as they are.
+    ///
+    /// # asyncio
+    /// Same as `loop.run_until_complete`. Differs in returning at once, see [`Sim`].
+    ///
+    /// # Errors
+    /// [`Stall`] when the future is not ready, and nothing can make it so any more. The future is dropped.
+    ///
+    /// # Panics
+    /// When the future or a task does: that panic goes on from here, and the task's handle gives [`Cancelled`]. When
+    /// called inside a task of the same simulation.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let words = ["a", "b"];
+    /// let joined = Sim::new().block_on(async { words.concat() });
+    /// assert_eq!(joined.unwrap(), "ab");
+    /// ```
+    #[doc(alias = "run")]
+    #[doc(alias = "run_until_complete")]
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, fut: F) -> Result<F::Output, Stall> {
+        let world = &*self.world;
+        let _running = world.enter("block_on");
+        let main = world.main(Location::caller());
+        let mut fut = pin!(fut);
+        loop {
+            match world.next() {
+                Some(slot) if slot == main.slot => {
+                    let (waker, _) = world.begin(slot);
+                    if let Poll::Ready(output) = fut.as_mut().poll(&mut Context::from_waker(&waker)) {
+                        return Ok(output);
+                    }
+                }
+                Some(slot) => world.poll(slot),
+                None if world.idle() => {}
+                None => return Err(world.stall()),
+            }
+        }
+    }
+
+    /// Runs all tasks, and lets time pass for them, until none can go on any more.
+    ///
+    /// Returns who is left: None when every task has ended.
+    ///
+    /// # Panics
+    /// As [`Sim::block_on`].
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// sim.spawn(sim.clock().sleep(Duration::from_secs(5)));
+    /// assert!(sim.run_until_stalled().is_none());
+    /// assert_eq!(sim.now(), Duration::from_secs(5));
+    /// ```
+    pub fn run_until_stalled(&self) -> Option<Stall> {
+        let world = &*self.world;
+        let _running = world.enter("run_until_stalled");
+        loop {
+            match world.next() {
+                Some(slot) => world.poll(slot),
+                None if world.idle() => {}
+                None => break,
+            }
+        }
+        Some(world.stall()).filter(|stall| !stall.blocked().is_empty())
+    }
+
+    /// Returns the virtual time since the start.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    ///
+    /// assert_eq!(testudo::run::Sim::new().now(), Duration::ZERO);
+    /// ```
+    pub fn now(&self) -> Duration {
+        self.world.timers().now()
+    }
+
+    /// Moves the clock on by `duration` and wakes the sleepers that are due then, by deadline; polls nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// sim.advance(Duration::from_millis(5));
+    /// assert_eq!(sim.now(), Duration::from_millis(5));
+    /// ```
+    pub fn advance(&self, duration: Duration) {
+        self.world.advance_to(self.now().saturating_add(duration));
+    }
+
+    /// Returns a hash of the schedule so far: equal when the same tasks were polled in the same order.
+    ///
+    /// It is FNV-1a, 64 bits, over the numbers of the polled tasks, 8 bytes each, lowest first: the same on all targets.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::{Policy, Sim};
+    ///
+    /// let hash = |seed| {
+    ///     let sim = Sim::builder().policy(Policy::Random).seed(seed).build();
+    ///     (0..10).for_each(|_| sim.spawn(async {}).detach());
+    ///     sim.run_until_stalled();
+    ///     sim.schedule_hash()
+    /// };
+    /// assert_eq!(hash(1), hash(1));
+    /// assert_ne!(hash(1), hash(2));
+    /// ```
+    pub fn schedule_hash(&self) -> u64 {
+        self.world.history().1
+    }
+
+    /// Returns how many polls there were so far.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// sim.block_on(async {}).unwrap();
+    /// assert_eq!(sim.polls(), 1);
+    /// ```
+    pub fn polls(&self) -> u64 {
+        self.world.history().0
+    }
+}
+
+impl Default for Sim {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.world.close(); // I1
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timers = self.world.timers().len();
+        f.debug_struct("Sim")
+            .field("now", &self.now())
+            .field("tasks", &self.world.len())
+            .field("timers", &timers)
+            .field("polls", &self.polls())
+            .finish()
+    }
+}
+
+/// Chooses how a [`Sim`] schedules; made by [`Sim::builder`].
+///
+/// # Examples
+/// ```
+/// use testudo::run::{Policy, Sim};
+///
+/// let builder = Sim::builder().policy(Policy::Random);
+/// for seed in 0..10 {
+///     assert_eq!(builder.clone().seed(seed).build().block_on(async { 1 }).unwrap(), 1);
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct SimBuilder {
+    seed: u64,
+    policy: Policy,
+}
+
+impl SimBuilder {
+    /// Sets the seed of what the policy draws; 0 if this is not called.
+    ///
+    /// # Examples
+    /// ```
+    /// let sim = testudo::run::Sim::builder().seed(7).build();
+    /// assert_eq!(sim.polls(), 0);
+    /// ```
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the policy; [`Policy::Fifo`] if this is not called.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::{Policy, Sim};
+    ///
+    /// let sim = Sim::builder().policy(Policy::Random).build();
+    /// assert_eq!(sim.polls(), 0);
+    /// ```
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Builds the simulation.
+    ///
+    /// # Examples
+    /// ```
+    /// let sim = testudo::run::Sim::builder().build();
+    /// assert_eq!(sim.polls(), 0);
+    /// ```
+    pub fn build(self) -> Sim {
+        Sim { world: World::new(Picker::new(self.policy, self.seed)) }
+    }
+}
+
+/// Spawns tasks of a [`Sim`], also from within them; made by [`Sim::spawner`].
+///
+/// Clones spawn in the same simulation. Once that is dropped, a spawned future is dropped at once.
+///
+/// # Examples
+/// ```
+/// use testudo::run::{Cancelled, Sim};
+///
+/// let (sim, other) = (Sim::new(), Sim::new());
+/// let spawner = sim.spawner();
+/// drop(sim);
+/// assert_eq!(other.block_on(spawner.spawn(async { 1 })).unwrap(), Err(Cancelled));
+/// ```
+#[derive(Clone)]
+pub struct Spawner {
+    world: Rc<World>,
+}
+
+impl Spawner {
+    /// Spawns a task, as [`Sim::spawn`] does.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// sim.spawner().spawn(async {});
+    /// assert!(sim.run_until_stalled().is_none());
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, fut: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+    {
+        self.world.spawn(None, Location::caller(), fut)
+    }
+
+    /// Spawns a task with a name, as [`Sim::spawn_named`] does.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// sim.spawner().spawn_named("writer", async {});
+    /// assert!(sim.run_until_stalled().is_none());
+    /// ```
+    #[track_caller]
+    pub fn spawn_named<F>(&self, name: impl Into<Cow<'static, str>>, fut: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+    {
+        self.world.spawn(Some(name.into()), Location::caller(), fut)
+    }
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").field("tasks", &self.world.len()).finish()
+    }
+}

@@ -1,0 +1,249 @@
+//! Virtual time: a clock that jumps, and sleeping by it.
+// STATE       Idle --T1 the deadline has come already--> Yielded --T3 next poll--> Done
+//             Idle --T2 set the timer--> Waiting --T4 the deadline has come--> Done
+// INVARIANTS  I1 a timer is in the map only while its `Sleep` is Waiting: firing it or dropping the `Sleep` removes it.
+//             I2 wakers are cloned, woken and dropped while nothing is borrowed: they are foreign code.
+// CANCEL      Waiting: the timer is removed.
+use alloc::{collections::BTreeMap, rc::Rc, vec::Vec};
+use core::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures_core::FusedFuture;
+
+use super::world::World;
+use crate::wait::phase::POLLED_AFTER_COMPLETION;
+
+/// When a timer fires: its deadline, and its number among all timers, so that equal deadlines fire in order.
+type When = (Duration, u64);
+
+/// The time, and the timers that are set.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    now: Duration,
+    set: BTreeMap<When, Waker>,
+    count: u64,
+}
+
+impl Timers {
+    pub(super) fn now(&self) -> Duration {
+        self.now
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    /// Returns the next deadline.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.set.keys().next().map(|&(deadline, _)| deadline)
+    }
+
+    /// Moves the clock on to `now`, and takes the timers that are due then out in their order, to be woken (I1, I2).
+    pub(super) fn advance(&mut self, now: Duration) -> Vec<Waker> {
+        self.now = self.now.max(now);
+        let mut due = Vec::new();
+        while let Some(timer) = self.set.first_entry() {
+            if timer.key().0 > self.now {
+                break;
+            }
+            due.push(timer.remove());
+        }
+        due
+    }
+
+    /// Takes all of them out, not to be woken.
+    pub(super) fn clear(&mut self) -> Vec<Waker> {
+        mem::take(&mut self.set).into_values().collect()
+    }
+
+    fn add(&mut self, deadline: Duration, waker: Waker) -> When {
+        self.count += 1;
+        let when = (deadline, self.count);
+        self.set.insert(when, waker);
+        when
+    }
+}
+
+/// The virtual clock of a [`Sim`](super::Sim): tells the time and makes tasks sleep; clones tell the same time.
+///
+/// Time is a number of nanoseconds since the start. It passes only when no task can run: then it jumps to the next
+/// deadline. It stands still while an [`External`](super::External) is alive, and for ever once its simulation is gone.
+///
+/// # asyncio
+/// Same as `loop.time` and `asyncio.sleep`. Differs in that time is virtual and exact.
+///
+/// # Examples
+/// ```
+/// use core::time::Duration;
+/// use testudo::run::Sim;
+///
+/// let sim = Sim::new();
+/// let clock = sim.clock();
+/// sim.block_on(async move {
+///     clock.sleep(Duration::from_secs(3600)).await;
+///     assert_eq!(clock.now(), Duration::from_secs(3600));
+/// }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Clock {
+    world: Rc<World>,
+}
+
+impl Clock {
+    pub(super) fn new(world: Rc<World>) -> Self {
+        Self { world }
+    }
+
+    /// Returns the virtual time since the start of the simulation.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// assert_eq!(Sim::new().clock().now(), Duration::ZERO);
+    /// ```
+    #[doc(alias = "time")]
+    pub fn now(&self) -> Duration {
+        self.world.timers().now()
+    }
+
+    /// Waits until `duration` has passed since this call.
+    ///
+    /// Those who wait for the same moment go on in the order in which they were polled first. Waiting for no time lets
+    /// every task that can run now run once.
+    ///
+    /// # asyncio
+    /// Same as `asyncio.sleep`. Differs in that the time counts from this call, not from the first poll.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    ///
+    /// # Panics
+    /// The future does when polled after completion.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let slow = sim.clock().sleep(Duration::from_millis(20));
+    /// sim.block_on(slow).unwrap();
+    /// assert_eq!(sim.now(), Duration::from_millis(20));
+    /// ```
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        let deadline = self.now().saturating_add(duration);
+        Sleep { world: Rc::clone(&self.world), deadline, phase: Phase::Idle }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("now", &self.now()).finish()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Idle,
+    Yielded,
+    Waiting(When),
+    Done,
+}
+
+/// The future of [`Clock::sleep`].
+///
+/// # Cancel safety
+/// Cancel safe: dropping this future gives up its place in line and nothing else.
+///
+/// # Examples
+/// ```
+/// use core::time::Duration;
+/// use testudo::run::{Sim, Sleep};
+///
+/// let sim = Sim::new();
+/// let sleep: Sleep = sim.clock().sleep(Duration::from_secs(1));
+/// drop(sleep);
+/// assert_eq!(sim.block_on(async { 7 }).unwrap(), 7);
+/// assert_eq!(sim.now(), Duration::ZERO);
+/// ```
+#[must_use = "futures do nothing unless polled"]
+pub struct Sleep {
+    world: Rc<World>,
+    deadline: Duration,
+    phase: Phase,
+}
+
+impl Sleep {
+    /// Takes the timer back, if it is set.
+    fn unset(&mut self) {
+        if let Phase::Waiting(when) = self.phase {
+            let waker = self.world.timers_mut().set.remove(&when);
+            drop(waker); // I2
+        }
+    }
+
+    /// Leaves the waker of the poll of now.
+    fn update(&self, when: When, waker: &Waker) {
+        if self.world.timers().set.get(&when).is_some_and(|known| known.will_wake(waker)) {
+            return;
+        }
+        let fresh = waker.clone();
+        let old = self.world.timers_mut().set.insert(when, fresh);
+        drop(old); // I2
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let due = self.deadline <= self.world.timers().now();
+        match self.phase {
+            Phase::Idle if due => {
+                self.phase = Phase::Yielded; // T1
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Phase::Idle => {
+                let waker = cx.waker().clone(); // I2
+                let when = self.world.timers_mut().add(self.deadline, waker);
+                self.phase = Phase::Waiting(when); // T2
+                return Poll::Pending;
+            }
+            Phase::Waiting(when) if !due => {
+                self.update(when, cx.waker());
+                return Poll::Pending;
+            }
+            Phase::Yielded | Phase::Waiting(_) => self.unset(),
+            Phase::Done => panic!("{POLLED_AFTER_COMPLETION}"),
+        }
+        self.phase = Phase::Done; // T3, T4
+        Poll::Ready(())
+    }
+}
+
+impl FusedFuture for Sleep {
+    fn is_terminated(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.unset();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).field("phase", &self.phase).finish()
+    }
+}

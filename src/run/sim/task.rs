@@ -1,0 +1,234 @@
+//! The handle of a task, and what it shares with the running task.
+// STATE       outcome: empty --T1 settle--> the output, or Cancelled --T2 the handle took it--> empty (and `taken`)
+// INVARIANTS  I1 T1 happens exactly once, also when the task is cancelled, panics, or dies with its simulation.
+// CANCEL      a handle is no owner: dropping it detaches the task.
+use alloc::{boxed::Box, rc::Rc};
+use core::{
+    cell::Cell,
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_core::FusedFuture;
+
+use super::world::{BoxFuture, Doom, Key, World};
+use crate::wait::{cell::WaitCell, phase::POLLED_AFTER_COMPLETION};
+
+/// The task was cancelled, panicked, or its simulation is gone: there is no output.
+///
+/// # Examples
+/// ```
+/// use testudo::run::{Cancelled, Sim};
+///
+/// let sim = Sim::new();
+/// let task = sim.spawn(core::future::pending::<()>());
+/// task.cancel();
+/// assert_eq!(sim.block_on(task).unwrap(), Err(Cancelled));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task was cancelled")
+    }
+}
+
+impl Error for Cancelled {}
+
+/// What the task and its handle share.
+struct Join<T> {
+    outcome: Cell<Option<Result<T, Cancelled>>>,
+    settled: Cell<bool>,
+    /// It was cancelled while it was being polled: whatever it returns comes too late.
+    doomed: Cell<bool>,
+    waiter: WaitCell,
+}
+
+impl<T> Join<T> {
+    /// T1, unless it was done before (I1).
+    fn settle(&self, outcome: Result<T, Cancelled>) {
+        if !self.settled.replace(true) {
+            self.outcome.set(Some(outcome));
+            self.waiter.wake();
+        }
+    }
+}
+
+/// The task's end of `Join`; I1: settles it in any case.
+struct Promise<T>(Rc<Join<T>>);
+
+impl<T> Promise<T> {
+    fn keep(self, output: T) {
+        if !self.0.doomed.get() {
+            self.0.settle(Ok(output));
+        }
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        self.0.settle(Err(Cancelled));
+    }
+}
+
+/// A spawned task: waits for its output when awaited.
+///
+/// Dropping the handle detaches the task, which runs on. A task that awaits its own handle waits for ever.
+///
+/// # asyncio
+/// Same as `asyncio.Task`, as `create_task` returns it. Differs in that cancelling drops the task's future, which cannot
+/// refuse it, that dropping a future that awaits the handle does not cancel the task, and that the output is given once.
+///
+/// # Cancel safety
+/// Cancel safe: dropping this future gives up its place in line and nothing else.
+///
+/// # Errors
+/// [`Cancelled`] when the task has no output: it was cancelled, it panicked, or its simulation was dropped.
+///
+/// # Panics
+/// When polled after completion.
+///
+/// # Examples
+/// ```
+/// use testudo::run::Sim;
+///
+/// let sim = Sim::new();
+/// let spawner = sim.spawner();
+/// let sum = sim.block_on(async move {
+///     let (a, b) = (spawner.spawn(async { 1 }), spawner.spawn(async { 2 }));
+///     a.await.unwrap() + b.await.unwrap()
+/// });
+/// assert_eq!(sum.unwrap(), 3);
+/// ```
+#[doc(alias = "JoinHandle")]
+pub struct Task<T> {
+    join: Rc<Join<T>>,
+    world: Rc<World>,
+    key: Key,
+    taken: bool,
+}
+
+impl<T: 'static> Task<T> {
+    /// Splits a future into what the world runs and the handle of it; `start` puts the former into the world.
+    pub(super) fn new<F>(world: &Rc<World>, fut: F, start: impl FnOnce(BoxFuture) -> Key) -> Self
+    where
+        F: Future<Output = T> + 'static,
+    {
+        let (outcome, settled, doomed) = (Cell::new(None), Cell::new(false), Cell::new(false));
+        let join = Rc::new(Join { outcome, settled, doomed, waiter: WaitCell::new() });
+        let promise = Promise(Rc::clone(&join));
+        let key = start(Box::pin(async move {
+            let output = fut.await;
+            promise.keep(output);
+        }));
+        Self { join, world: Rc::clone(world), key, taken: false }
+    }
+}
+
+impl<T> Task<T> {
+    /// Cancels the task and returns whether that was still possible.
+    ///
+    /// Its future is dropped before this returns; if it is being polled right now (the task cancels itself, or what it
+    /// calls does), at the end of that poll, and its output, if it has one by then, is dropped too.
+    ///
+    /// # asyncio
+    /// Same as `Task.cancel`. Differs in taking effect at once: nothing of the task runs afterwards but its destructors.
+    ///
+    /// # Panics
+    /// When a destructor of the future does; the task is cancelled nevertheless.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::{Cancelled, Sim};
+    ///
+    /// let sim = Sim::new();
+    /// let task = sim.spawn(async { 1 });
+    /// assert!(task.cancel());
+    /// assert!(!task.cancel());
+    /// assert_eq!(sim.block_on(task).unwrap(), Err(Cancelled));
+    /// ```
+    #[doc(alias = "abort")]
+    pub fn cancel(&self) -> bool {
+        if self.join.settled.get() {
+            return false;
+        }
+        match self.world.cancel(self.key) {
+            Doom::Now(fut) => drop(fut),
+            Doom::Later => self.join.doomed.set(true),
+            Doom::Never => return false,
+        }
+        true
+    }
+
+    /// Returns whether the task has ended: it returned, was cancelled, panicked, or lost its simulation.
+    ///
+    /// # asyncio
+    /// Same as `Task.done`.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let task = sim.spawn(async {});
+    /// assert!(!task.is_finished());
+    /// sim.run_until_stalled();
+    /// assert!(task.is_finished());
+    /// ```
+    #[doc(alias = "done")]
+    pub fn is_finished(&self) -> bool {
+        self.join.settled.get()
+    }
+
+    /// Lets the task run on without a handle, as dropping the handle does, and says so.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::{cell::Cell, rc::Rc};
+    /// use testudo::run::Sim;
+    ///
+    /// let (sim, ran) = (Sim::new(), Rc::new(Cell::new(false)));
+    /// let flag = Rc::clone(&ran);
+    /// sim.spawn(async move { flag.set(true) }).detach();
+    /// sim.run_until_stalled();
+    /// assert!(ran.get());
+    /// ```
+    pub fn detach(self) {}
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, Cancelled>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.join.settled.get() {
+            self.join.waiter.register(cx.waker());
+            return Poll::Pending;
+        }
+        // T2. I1: settled, so only an earlier poll can have taken it.
+        let Some(outcome) = self.join.outcome.take() else { panic!("{POLLED_AFTER_COMPLETION}") };
+        self.taken = true;
+        Poll::Ready(outcome)
+    }
+}
+
+impl<T> FusedFuture for Task<T> {
+    fn is_terminated(&self) -> bool {
+        self.taken
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        drop(self.join.waiter.take());
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("key", &self.key).field("finished", &self.is_finished()).finish()
+    }
+}
