@@ -5,9 +5,9 @@ use crate::wait::thread::park_until_ready;
 
 /// Runs a future to its end on this thread and returns its output; the thread sleeps while the future waits.
 ///
-/// Any waker of it may be woken from any thread. The future need not be `Send` and may borrow. Code inside the future may
-/// block or park the thread by itself without harm. May be used inside itself; the outer future stands still meanwhile.
-/// Allocates at most once per thread, but for an inner use each time.
+/// The future need not be `Send` and may borrow; its wakers may be woken from any thread. Code inside it may block or
+/// park the thread by itself without harm. May be used inside itself; the outer future stands still meanwhile.
+/// Allocates once per thread, and once more when it is used inside itself.
 ///
 /// # asyncio
 /// Same as `asyncio.run` for the one future; it starts no loop, timers or tasks. Differs in that it can be nested.

@@ -1,6 +1,6 @@
 //! A deterministic simulation: tasks on one thread, in an order that repeats, in virtual time.
-// STATE       see world.rs (tasks), ready.rs (wake-ups), clock.rs (timers), task.rs (handles)
-// INVARIANTS  I1 the handles (`Spawner`, `Clock`, `Task`) keep the world's memory, not its tasks: dropping `Sim` drops these.
+// STATE       see table.rs (tasks), ready.rs (wake-ups), clock.rs (timers), task.rs (handles)
+// INVARIANTS  I1 the handles (`Spawner`, `Clock`, `Task`) keep the world's memory, not its tasks: `Sim` drops those.
 use alloc::{borrow::Cow, rc::Rc, sync::Arc};
 use core::{
     fmt,
@@ -15,6 +15,7 @@ mod clock;
 mod policy;
 mod ready;
 mod stall;
+mod table;
 mod task;
 mod world;
 
@@ -25,18 +26,18 @@ pub use self::{
     stall::{Blocked, Stall},
     task::{Cancelled, Task},
 };
-use self::{policy::Picker, world::World};
+use self::{policy::Picker, table::Label, world::World};
 
 /// A deterministic executor for tests: the same program runs in the same order each time, in virtual time.
 ///
-/// A task is polled once for each time it becomes runnable, in asyncio's order unless the [`Policy`] says otherwise. When
-/// none can run, the [clock](Sim::clock) jumps to the next deadline, so nothing ever waits for real time. When there is
-/// no deadline either, that is reported as a [`Stall`] at once, instead of hanging; where another thread or an interrupt
-/// wakes tasks, hold an [`External`]. Tasks and handles stay on one thread; wakers may go anywhere.
+/// A task is polled once for each time it becomes runnable, in asyncio's order unless the [`Policy`] says otherwise.
+/// When none can run, the [clock](Sim::clock) jumps to the next deadline, so nothing ever waits for real time. When
+/// there is no deadline either, that is reported as a [`Stall`] at once, instead of hanging; where another thread or an
+/// interrupt wakes tasks, hold an [`External`]. Tasks and handles stay on one thread; wakers may go anywhere.
 ///
 /// # asyncio
-/// Same order of steps as asyncio's event loop. Differs in that [`Sim::block_on`] returns as soon as its future is ready
-/// (asyncio finishes that round of the loop, and the next), and in that tasks left over stay and go on with the next call.
+/// Same order of steps as asyncio's event loop. Differs in that [`Sim::block_on`] returns as soon as its future is
+/// ready (asyncio finishes that round of the loop, and the next), and in that tasks left over go on with the next call.
 ///
 /// # Interrupts
 /// Waking a waker: yes. It never allocates and takes no lock. Everything else: no.
@@ -106,7 +107,7 @@ impl Sim {
     where
         F: Future + 'static,
     {
-        self.world.spawn(None, Location::caller(), fut)
+        self.world.spawn(Label { name: None, location: Location::caller() }, fut)
     }
 
     /// Spawns a task as [`Sim::spawn`] does, and gives it a name for reports.
@@ -124,7 +125,7 @@ impl Sim {
     where
         F: Future + 'static,
     {
-        self.world.spawn(Some(name.into()), Location::caller(), fut)
+        self.world.spawn(Label { name: Some(name.into()), location: Location::caller() }, fut)
     }
 
     /// Returns a handle that spawns tasks from within tasks.
@@ -174,8 +175,8 @@ impl Sim {
 
     /// Runs a future, and the tasks beside it, until it is ready, and returns its output.
     ///
-    /// The future may borrow. It is a task like the others, named `main`, and becomes runnable with this call, so behind
-    /// tasks that were spawned before. Tasks that have not ended when it is ready stay as they are.
+    /// The future may borrow. It is a task like the others, named `main`, and becomes runnable with this call: first of
+    /// all, but for tasks that were runnable before. Tasks that have not ended when it is ready stay as they are.
     ///
     /// # asyncio
     /// Same as `loop.run_until_complete`. Differs in returning at once, see [`Sim`].
@@ -201,12 +202,12 @@ impl Sim {
     pub fn block_on<F: Future>(&self, fut: F) -> Result<F::Output, Stall> {
         let world = &*self.world;
         let _running = world.enter("block_on");
-        let main = world.main(Location::caller());
+        let main = world.main(Label { name: Some("main".into()), location: Location::caller() });
         let mut fut = pin!(fut);
         loop {
             match world.next() {
                 Some(slot) if slot == main.slot => {
-                    let (waker, _) = world.begin(slot);
+                    let waker = world.begin_main(slot);
                     if let Poll::Ready(output) = fut.as_mut().poll(&mut Context::from_waker(&waker)) {
                         return Ok(output);
                     }
@@ -257,7 +258,7 @@ impl Sim {
     /// assert_eq!(testudo::run::Sim::new().now(), Duration::ZERO);
     /// ```
     pub fn now(&self) -> Duration {
-        self.world.timers().now()
+        self.world.now()
     }
 
     /// Moves the clock on by `duration` and wakes the sleepers that are due then, by deadline; polls nothing.
@@ -277,7 +278,7 @@ impl Sim {
 
     /// Returns a hash of the schedule so far: equal when the same tasks were polled in the same order.
     ///
-    /// It is FNV-1a, 64 bits, over the numbers of the polled tasks, 8 bytes each, lowest first: the same on all targets.
+    /// It is 64-bit FNV-1a over the numbers of the polled tasks, 8 bytes each, lowest first: the same on all targets.
     ///
     /// # Examples
     /// ```
@@ -293,7 +294,7 @@ impl Sim {
     /// assert_ne!(hash(1), hash(2));
     /// ```
     pub fn schedule_hash(&self) -> u64 {
-        self.world.history().1
+        self.world.tasks().hash
     }
 
     /// Returns how many polls there were so far.
@@ -307,7 +308,7 @@ impl Sim {
     /// assert_eq!(sim.polls(), 1);
     /// ```
     pub fn polls(&self) -> u64 {
-        self.world.history().0
+        self.world.tasks().polls
     }
 }
 
@@ -328,7 +329,7 @@ impl fmt::Debug for Sim {
         let timers = self.world.timers().len();
         f.debug_struct("Sim")
             .field("now", &self.now())
-            .field("tasks", &self.world.len())
+            .field("tasks", &self.world.tasks().len())
             .field("timers", &timers)
             .field("polls", &self.polls())
             .finish()
@@ -426,7 +427,7 @@ impl Spawner {
     where
         F: Future + 'static,
     {
-        self.world.spawn(None, Location::caller(), fut)
+        self.world.spawn(Label { name: None, location: Location::caller() }, fut)
     }
 
     /// Spawns a task with a name, as [`Sim::spawn_named`] does.
@@ -444,12 +445,12 @@ impl Spawner {
     where
         F: Future + 'static,
     {
-        self.world.spawn(Some(name.into()), Location::caller(), fut)
+        self.world.spawn(Label { name: Some(name.into()), location: Location::caller() }, fut)
     }
 }
 
 impl fmt::Debug for Spawner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spawner").field("tasks", &self.world.len()).finish()
+        f.debug_struct("Spawner").field("tasks", &self.world.tasks().len()).finish()
     }
 }

@@ -31,7 +31,8 @@ use crate::{
         cell::UnsafeCell,
     },
     wait::{
-        Admit, Bits, Claim, Found, Handle, Held, Node, Reaches, Side, Source, Token, Wait, WaitList, Walk, wait_future,
+        Admit, Bits, Claim, Found, Handle, Held, Node, Reaches, Side, Source, Token, Wait, WaitList, Walk, Word,
+        wait_future,
     },
 };
 
@@ -160,7 +161,7 @@ impl<T: ?Sized> Condition<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> Option<ConditionGuard<'_, T>> {
-        self.mutex.try_take().then(|| ConditionGuard::new(self))
+        self.mutex.try_take().is_ok().then(|| ConditionGuard::new(self))
     }
 
     /// Blocks this thread until the lock is free, and takes it.
@@ -523,7 +524,7 @@ impl<T: ?Sized> Condition<T> {
     /// Frees the lock, after T4.
     #[inline]
     fn unlock(&self, unwinding: Unwinding) {
-        while let Err(held) = self.mutex.unlock(unwinding) {
+        while let Some(held) = self.mutex.unlock(unwinding) {
             // SAFETY: mutex I2: LOCKED is the caller's, whose guard is being dropped.
             self.carry_out(held, unsafe { self.mutex.data() });
         }
@@ -540,7 +541,7 @@ impl<T: ?Sized> Condition<T> {
             }
         }
         let adopted = Adopted(self, core::cell::Cell::new(false));
-        self.mutex.settle(held, false, &adopted.1);
+        self.mutex.settle(held, &adopted.1);
     }
 }
 
@@ -670,6 +671,11 @@ impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Wa
 
     fn side(&self) -> Option<&Side> {
         Some(&self.handle.side)
+    }
+
+    #[inline(always)]
+    fn try_take(&self) -> Result<(), Word> {
+        self.handle.mutex.try_take()
     }
 
     #[inline(always)]

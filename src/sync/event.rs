@@ -11,11 +11,11 @@
 // EDGES       E1 T1, T2, T3 (release) -> wait (acquire): what was written before set() is seen after wait.
 // CANCEL      Waiting: place in line. Notified: everybody was told, nobody else was owed it.
 // INTERRUPT   set, clear, is_set: yes; set is O(waiters), the others O(1). wait: tasks only.
-use core::fmt;
+use core::{fmt, task::Waker};
 
 use crate::{
     sys::const_fn,
-    wait::{Admit, Bits, Handle, Held, Side, Source, Step, Token, Wait, WaitList, wait_future},
+    wait::{Admit, Bits, Chain, Handle, Held, Side, Source, Step, Token, Wait, WaitList, wait_future},
 };
 
 /// A flag that any number of tasks wait for.
@@ -93,10 +93,7 @@ impl Event {
             } else {
                 match self.list.try_detach(word, bits) {
                     // T2. ORDER: E1 release
-                    Ok((mut held, chain)) => {
-                        self.side.append(&mut held, chain);
-                        return self.settle(held);
-                    }
+                    Ok((held, chain)) => return self.release(held, chain),
                     Err(now) => Err(now),
                 }
             };
@@ -208,9 +205,30 @@ impl Event {
         crate::wait::thread::park_until_ready(self.wait());
     }
 
-    /// T2, or T3's request on the way out of somebody else's hold, then lets go.
-    fn settle(&self, held: Held<'_>) {
-        self.list.settle(held, |held, batch| {
+    /// T2: notifies those who waited.
+    #[inline]
+    fn release(&self, mut held: Held<'_>, chain: Chain) {
+        match chain.notify_sole(&mut held, Token::All) {
+            Ok(waker) => match held.let_go_unless(|bits| self.owes(bits)) {
+                None => waker.map_or((), Waker::wake),
+                Some(held) => self.serve(held, waker),
+            },
+            Err(chain) => {
+                self.side.append(&mut held, chain);
+                self.serve(held, None);
+            }
+        }
+    }
+
+    /// Whether the flag may not be let go yet (I3).
+    #[inline(always)]
+    fn owes(&self, bits: Bits) -> bool {
+        bits.has(DUE) || !self.side.is_empty()
+    }
+
+    /// Does what is owed: T2 for a T3, and what is in side.
+    fn serve(&self, held: Held<'_>, first: Option<Waker>) {
+        self.list.settle(held, first, |held, batch| {
             let bits = held.bits();
             if bits.has(DUE) {
                 if let Some(chain) = held.detach(bits.without(DUE)) {
@@ -219,7 +237,7 @@ impl Event {
                 return Step::Again;
             }
             match self.side.notify_batch(held, batch, Token::All) {
-                true => Step::Pass(bits), // I3
+                true => Step::Pass(bits),
                 false => Step::LetGo(bits),
             }
         });
@@ -267,8 +285,11 @@ impl<H: Handle<Target = Event>> Source for EventSource<H> {
         }
     }
 
+    #[inline(always)]
     fn settle(&self, held: Held<'_>) {
-        self.0.settle(held);
+        if let Some(held) = held.let_go_unless(|bits| self.0.owes(bits)) {
+            self.0.serve(held, None);
+        }
     }
 
     #[inline(always)]

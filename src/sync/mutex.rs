@@ -18,11 +18,12 @@ use core::{
     fmt,
     marker::PhantomData,
     ops::{Deref, DerefMut},
+    task::Waker,
 };
 
 use crate::{
     sys::{Unwinding, cell::UnsafeCell},
-    wait::{Admit, Bits, Handle, Held, Reaches, Source, Step, Token, Wait, WaitList, wait_future},
+    wait::{Admit, Bits, Handle, Held, Reaches, Source, Step, Token, Wait, WaitList, Word, wait_future},
 };
 
 /// How often a waiter may be overtaken once it was offered the lock.
@@ -163,7 +164,7 @@ impl<T: ?Sized> Mutex<T> {
     #[doc(alias = "acquire_nowait")]
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.try_take().then(|| MutexGuard::new(self))
+        self.try_take().is_ok().then(|| MutexGuard::new(self))
     }
 
     /// Takes the lock if it is free, through any handle.
@@ -175,7 +176,7 @@ impl<T: ?Sized> Mutex<T> {
     /// assert_eq!(*testudo::Mutex::try_lock_with(Rc::clone(&lock)).unwrap(), 1);
     /// ```
     pub fn try_lock_with<'a, H: Handle<Target = Self>>(this: H) -> Option<MutexGuard<'a, T, H>> {
-        this.try_take().then(|| MutexGuard::new(this))
+        this.try_take().is_ok().then(|| MutexGuard::new(this))
     }
 
     /// Blocks this thread until the lock is free, and takes it.
@@ -258,27 +259,32 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// T1.
-    #[inline]
-    pub(super) fn try_take(&self) -> bool {
-        let mut word = self.list.guess();
+    /// T1; Err: the word of a lock that is taken.
+    #[inline(always)]
+    pub(super) fn try_take(&self) -> Result<(), Word> {
+        // Most often it is free and nobody waits: no look before.
+        let mut word = Word::empty(Bits::NONE);
         while !word.bits().has(LOCKED) {
             match self.list.try_change(word, word.bits().with(LOCKED)) {
-                // ORDER: E1 acquire
-                Ok(()) => return true,
+                Ok(()) => return Ok(()), // ORDER: E1 acquire
                 Err(now) => word = now,
             }
         }
-        false
+        Err(word)
     }
 
     pub(super) fn admit(bits: Bits) -> Admit {
         if bits.has(LOCKED) { Admit::Wait } else { Admit::Take(bits.with(LOCKED)) }
     }
 
-    /// T2 or T3. Err: ASKED is set, and the flag is free for the owner to see to it.
-    #[inline]
-    pub(super) fn unlock(&self, unwinding: Unwinding) -> Result<(), Held<'_>> {
+    /// T2 or T3. Some: ASKED is set, and the owner has to see to it first.
+    #[inline(always)]
+    pub(super) fn unlock(&self, unwinding: Unwinding) -> Option<Held<'_>> {
+        let quick = !unwinding.began() && self.list.try_change(Word::empty(LOCKED), Bits::NONE).is_ok(); // ORDER: E1 release
+        if quick { None } else { self.unlock_contended(unwinding) }
+    }
+
+    fn unlock_contended(&self, unwinding: Unwinding) -> Option<Held<'_>> {
         let mark = if unwinding.began() { POISONED } else { Bits::NONE };
         let mut word = self.list.guess();
         loop {
@@ -287,16 +293,16 @@ impl<T: ?Sized> Mutex<T> {
                 self.list.try_change(word, bits.without(LOCKED)) // T2. ORDER: E1 release
             } else {
                 match self.list.try_hold(word, bits) {
-                    Ok(held) if bits.has(ASKED) => return Err(held),
+                    Ok(held) if bits.has(ASKED) => return Some(held),
                     Ok(held) => {
                         self.release(held);
-                        return Ok(());
+                        return None;
                     }
                     Err(now) => Err(now),
                 }
             };
             match tried {
-                Ok(()) => return Ok(()),
+                Ok(()) => return None,
                 Err(now) => word = now,
             }
         }
@@ -304,16 +310,38 @@ impl<T: ?Sized> Mutex<T> {
 
     /// T3 or T4 by the owner, who has the flag.
     pub(super) fn release(&self, mut held: Held<'_>) {
+        let mut waker = None;
         if let Some(mut head) = held.head() {
             head.overtaken();
+            if head.is_starved(LIMIT) {
+                return self.serve(held, None, true, &Cell::new(false));
+            }
+            waker = head.offer();
         }
-        self.settle(held, true, &Cell::new(false));
+        let free = held.bits().without(LOCKED);
+        match held.publish(free) {
+            Ok(mask) => {
+                mask.leave(); // T3. ORDER: E1 release
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Err(held) => self.serve(held, waker, true, &Cell::new(false)),
+        }
     }
 
-    /// Lets go of the flag and, if it is the caller's, of the lock, so that I3 and I4 hold. `asked` afterwards: the caller
-    /// has become the owner, because ASKED was set and the lock was free.
-    pub(super) fn settle(&self, held: Held<'_>, mut owner: bool, asked: &Cell<bool>) {
-        self.list.settle(held, |held, batch| {
+    /// Lets go of the flag so that I3 and I4 hold. `asked` afterwards: the caller has become the owner, because ASKED was
+    /// set and the lock was free.
+    #[inline]
+    pub(super) fn settle(&self, held: Held<'_>, asked: &Cell<bool>) {
+        if let Some(held) = held.let_go_unless(|bits| !bits.has(LOCKED)) {
+            self.serve(held, None, false, asked);
+        }
+    }
+
+    /// Does what the state owes: an offer or a hand-over to the head. `owner`: the lock is the caller's, and is freed.
+    fn serve(&self, held: Held<'_>, first: Option<Waker>, mut owner: bool, asked: &Cell<bool>) {
+        self.list.settle(held, first, |held, batch| {
             asked.set(false);
             let bits = held.bits();
             if bits.has(LOCKED) && !owner {
@@ -397,12 +425,17 @@ impl<'a, T: ?Sized, H: Handle<Target = Mutex<T>>> Source for LockSource<'a, T, H
     }
 
     #[inline(always)]
+    fn try_take(&self) -> Result<(), Word> {
+        self.handle.try_take()
+    }
+
+    #[inline(always)]
     fn admit(&self, bits: Bits) -> Admit {
         Mutex::<T>::admit(bits)
     }
 
     fn settle(&self, held: Held<'_>) {
-        self.handle.settle(held, false, &Cell::new(false));
+        self.handle.settle(held, &Cell::new(false));
     }
 
     #[inline(always)]
@@ -485,7 +518,7 @@ impl<T: ?Sized, H: Handle<Target = Mutex<T>>> DerefMut for MutexGuard<'_, T, H> 
 impl<T: ?Sized, H: Handle<Target = Mutex<T>>> Drop for MutexGuard<'_, T, H> {
     #[inline]
     fn drop(&mut self) {
-        if let Err(held) = self.handle.unlock(self.unwinding) {
+        if let Some(held) = self.handle.unlock(self.unwinding) {
             self.handle.release(held); // a mutex of its own is never ASKED
         }
     }

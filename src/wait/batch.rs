@@ -50,9 +50,16 @@ impl Batch {
         Some(unsafe { slot.assume_init_read() })
     }
 
-    /// Wakes all, in the order in which they came; then the first panic goes on.
+    /// Wakes all, in the order in which they came, and is empty; then the first panic goes on.
     #[inline]
-    pub(crate) fn wake(mut self) {
+    pub(crate) fn wake(&mut self) {
+        if self.len - self.next <= 1 {
+            // Nobody else to think of.
+            return if let Some(waker) = self.pop() {
+                (self.next, self.len) = (0, 0);
+                waker.wake();
+            };
+        }
         let mut panics = Panics::new();
         while self.next < self.len {
             panics.catch(|| {
@@ -61,6 +68,7 @@ impl Batch {
                 }
             });
         }
+        (self.next, self.len) = (0, 0);
         panics.resume();
     }
 }

@@ -1,6 +1,6 @@
 //! The one wait future: the only poll, unlink and pass-on in the crate.
 #![allow(unsafe_code)]
-// STATE       the phases of phase.rs; `holding` beside Idle: this wait has the lock that it is about to give up
+// STATE       the phases of phase.rs
 // INVARIANTS  I1 the node is at offset 0 and aligned for the bits of a word; the future is pinned, and never Unpin.
 //             I2 the node is linked only between `enroll` or `park` in a poll and the end of this future's drop.
 //             I3 the source follows the node directly, and what a notifier calls comes first in it.
@@ -17,8 +17,11 @@ use core::{
 use futures_core::FusedFuture;
 
 use super::{
-    list::{Admit, Bits, Held, Node, Side, WaitList},
+    held::Held,
+    node::Node,
     phase::{POLLED_AFTER_COMPLETION, Phase, Token},
+    side::Side,
+    word::{Admit, Bits, WaitList, Word},
 };
 use crate::sys::{EAGER, Spin};
 
@@ -32,6 +35,17 @@ pub(crate) trait Source {
     /// Where else it may be linked.
     fn side(&self) -> Option<&Side> {
         None
+    }
+
+    /// Takes it without getting in line; Err: the word that did not allow it.
+    #[inline(always)]
+    fn try_take(&self) -> Result<(), Word> {
+        let word = self.list().load();
+        match self.admit(word.bits()) {
+            Admit::Take(bits) if bits == word.bits() => Ok(()),
+            Admit::Take(bits) => self.list().try_change(word, bits),
+            _ => Err(word),
+        }
     }
 
     /// May a newcomer, or the first in line, have it in this state?
@@ -75,12 +89,11 @@ impl<S: Source> Wait<S> {
     };
 
     /// A wait that has not begun. `holding`: it has what `park` gives up.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(source: S, holding: bool) -> Self {
         let () = Self::LAYOUT;
-        let node = Node::new();
-        node.holding().set(holding);
-        Self { node, source, _pinned: PhantomPinned }
+        let phase = if holding { Phase::HOLDING } else { Phase::IDLE };
+        Self { node: Node::new(phase), source, _pinned: PhantomPinned }
     }
 
     /// The node, as a pointer from which the whole future can be reached (I3).
@@ -88,27 +101,21 @@ impl<S: Source> Wait<S> {
         core::ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// The first poll: take it, or get in line. No flag.
+    /// Gets in line after a look at the word that did not give it. No flag.
     #[inline]
-    fn begin(&self, waker: &Waker) -> Phase {
+    fn get_in_line(&self, seen: Word, waker: &Waker) -> Phase {
         let list = self.source.list();
-        let word = list.load();
-        if let Admit::Take(bits) = self.source.admit(word.bits()) {
-            if word.bits() == bits || list.try_change(word, bits).is_ok() {
-                return Phase::Notified;
-            }
-        }
         // SAFETY: I1, I2: pinned by `poll`, Idle, and `drop` takes it out.
-        if unsafe { list.enroll(self.linkable(), waker.clone(), |bits| self.source.admit(bits)) } {
+        if unsafe { list.enroll(seen, self.linkable(), waker.clone(), |bits| self.source.admit(bits)) } {
             drop(self.node.retire());
-            return Phase::Notified;
+            return Phase::NOTIFIED;
         }
         if EAGER {
             let mut held = list.hold();
             held.complete();
             self.source.settle(held);
         }
-        Phase::Waiting
+        Phase::WAITING
     }
 
     /// A later poll of a linked node: take it when it is first in line, or leave the waker.
@@ -117,7 +124,7 @@ impl<S: Source> Wait<S> {
         let old = loop {
             let mut held = self.source.list().hold();
             match self.node.phase() {
-                Phase::Waiting => {}
+                Phase::WAITING => {}
                 other => {
                     self.source.settle(held);
                     return other;
@@ -130,7 +137,7 @@ impl<S: Source> Wait<S> {
                         self.source.settle(held);
                     }
                     drop(self.node.retire());
-                    return Phase::Notified;
+                    return Phase::NOTIFIED;
                 }
                 Err(back) => held = back,
             }
@@ -146,26 +153,38 @@ impl<S: Source> Wait<S> {
             }
         };
         drop(old);
-        Phase::Waiting
+        Phase::WAITING
+    }
+
+    /// Dropped half-way.
+    #[inline(never)]
+    fn cancel(&self) {
+        let (token, owns) = self.leave();
+        let waker = self.node.retire();
+        if owns || token == Token::One {
+            self.source.give_back(token, owns);
+        }
+        drop(waker);
     }
 
     /// Takes the node out of whatever list it is in. Says whether it owns what it waited for, and its token.
+    #[inline]
     fn leave(&self) -> (Token, bool) {
         let spin = Spin::new();
         loop {
             match self.node.phase() {
-                Phase::Waiting if self.source.list().try_leave(&self.node) => return (Token::None, false),
-                Phase::Waiting => {}
-                Phase::Claimed => {
+                Phase::WAITING if self.source.list().try_leave(&self.node) => return (Token::None, false),
+                Phase::WAITING => {}
+                Phase::CLAIMED => {
                     spin.pause();
                     continue;
                 }
-                Phase::Notified => return (self.node.token(), true),
-                Phase::Idle => return (self.node.token(), self.node.holding().get()),
-                Phase::Done => return (Token::None, false),
+                Phase::NOTIFIED => return (self.node.token(), true),
+                Phase::HOLDING => return (self.node.token(), true),
+                _ => return (Token::None, false),
             }
             let mut held = self.source.list().hold();
-            if self.node.phase() != Phase::Waiting {
+            if self.node.phase() != Phase::WAITING {
                 self.source.settle(held);
                 continue;
             }
@@ -181,25 +200,41 @@ impl<S: Source> Wait<S> {
 
 impl<S: Source> Wait<S> {
     /// It was taken or a token came: finish, or park aside.
-    #[inline]
-    fn arrive(&self, waker: &Waker) -> Option<S::Output> {
+    #[inline(always)]
+    fn arrive(&self, waker: &Waker) -> Poll<S::Output> {
         let token = self.node.token();
         // `finish` may run a predicate and `clone` a waker: if they panic, `drop` gives all of it back.
-        self.node.holding().set(true);
-        self.node.set_phase(Phase::Idle);
-        let output = self.source.finish(token);
-        if output.is_some() {
-            self.node.holding().set(false);
-            self.node.set_phase(Phase::Done);
-            return output;
+        self.node.go(Phase::HOLDING);
+        if let Some(output) = self.source.finish(token) {
+            self.node.go(Phase::DONE);
+            return Poll::Ready(output);
         }
         let waker = waker.clone();
         self.source.park(token, |held, side, asks| {
-            self.node.holding().set(false);
-            // SAFETY: I1, I2: pinned by `poll`, Idle, and `drop` takes it out.
+            // SAFETY: I1, I2: pinned by `poll`, in no list, and `drop` takes it out.
             unsafe { side.link(held, self.linkable(), waker, asks) };
         });
-        None
+        Poll::Pending
+    }
+
+    /// All polls but the quick ones.
+    #[inline(never)]
+    fn poll_further(&self, waker: &Waker, mut phase: Phase, seen: Option<Word>) -> Poll<S::Output> {
+        loop {
+            phase = match (phase, seen) {
+                (Phase::IDLE, Some(seen)) => self.get_in_line(seen, waker),
+                (Phase::WAITING, _) => self.poll_linked(waker),
+                (Phase::CLAIMED, _) => {
+                    waker.wake_by_ref();
+                    return Poll::Pending;
+                }
+                (Phase::NOTIFIED | Phase::HOLDING, _) => return self.arrive(waker),
+                _ => panic!("{POLLED_AFTER_COMPLETION}"),
+            };
+            if phase == Phase::WAITING {
+                return Poll::Pending;
+            }
+        }
     }
 }
 
@@ -209,32 +244,22 @@ impl<S: Source> Future for Wait<S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
         let this = self.into_ref().get_ref();
-        let mut phase = this.node.phase();
-        loop {
-            phase = match phase {
-                Phase::Idle if this.node.holding().get() => Phase::Notified,
-                Phase::Idle => this.begin(cx.waker()),
-                Phase::Waiting => this.poll_linked(cx.waker()),
-                Phase::Claimed => {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Phase::Notified => match this.arrive(cx.waker()) {
-                    Some(output) => return Poll::Ready(output),
-                    None => return Poll::Pending,
-                },
-                Phase::Done => panic!("{POLLED_AFTER_COMPLETION}"),
-            };
-            if phase == Phase::Waiting {
-                return Poll::Pending;
-            }
-        }
+        let phase = this.node.phase();
+        let seen = match phase {
+            Phase::IDLE => match this.source.try_take() {
+                Ok(()) => return this.arrive(cx.waker()),
+                Err(seen) => Some(seen),
+            },
+            Phase::NOTIFIED => return this.arrive(cx.waker()),
+            _ => None,
+        };
+        this.poll_further(cx.waker(), phase, seen)
     }
 }
 
 impl<S: Source> FusedFuture for Wait<S> {
     fn is_terminated(&self) -> bool {
-        self.node.phase() == Phase::Done
+        self.node.phase() == Phase::DONE
     }
 }
 
@@ -243,12 +268,9 @@ impl<S: Source> Drop for Wait<S> {
     fn drop(&mut self) {
         // I4: from here on only `&self.node`, as if pinned.
         let this = &*self;
-        let (token, owns) = this.leave();
-        let waker = this.node.retire();
-        if owns || token == Token::One {
-            this.source.give_back(token, owns);
+        if !matches!(this.node.phase(), Phase::DONE | Phase::IDLE) {
+            this.cancel();
         }
-        drop(waker);
     }
 }
 

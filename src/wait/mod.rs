@@ -1,12 +1,15 @@
 //! Engine 1: waiting.
 //!
-//! A primitive keeps its whole state in the word of a [`WaitList`](list::WaitList) and answers the questions of
+//! A primitive keeps its whole state in the word of a [`WaitList`](word::WaitList) and answers the questions of
 //! [`Source`](future::Source); everything else is here, once:
 //!
 //! | file | what |
 //! |---|---|
 //! | `phase.rs` | the phases of a wait and what a notification carries: read this first |
-//! | `list.rs` | the word, the flag, the two lists: the only pointer code |
+//! | `word.rs` | the word: state, flag, registering, letting go; its header declares the labels of all pointer code |
+//! | `node.rs` | a waiter's entry, and the links between entries |
+//! | `held.rs` | what the holder of the flag may do with the list |
+//! | `side.rs` | a second list under the same flag, and a notifier's walk through it |
 //! | `future.rs` | the one wait future: the only poll, unlink, and pass-on |
 //! | `batch.rs` | wakers taken out under the flag, woken after it |
 //! | `handle.rs` | `&P`, `Rc<P>`, `Arc<P>`: how futures and guards reach their primitive |
@@ -21,10 +24,13 @@ pub(crate) mod batch;
 pub(crate) mod cell;
 pub(crate) mod future;
 pub(crate) mod handle;
-pub(crate) mod list;
+pub(crate) mod held;
+pub(crate) mod node;
 pub(crate) mod phase;
+pub(crate) mod side;
 #[cfg(feature = "std")]
 pub(crate) mod thread;
+pub(crate) mod word;
 
 #[cfg(test)]
 pub(crate) mod stall;
@@ -32,5 +38,8 @@ pub(crate) mod stall;
 pub(crate) use future::{Source, Wait, wait_future};
 pub use handle::Handle;
 pub(crate) use handle::Reaches;
-pub(crate) use list::{Admit, Bits, Claim, Found, Held, Node, Side, Step, WaitList, Walk};
+pub(crate) use held::Held;
+pub(crate) use node::Node;
 pub(crate) use phase::Token;
+pub(crate) use side::{Chain, Claim, Found, Side, Walk};
+pub(crate) use word::{Admit, Bits, Step, WaitList, Word};

@@ -1,7 +1,7 @@
 //! A thread as the waiter: how the thread-blocking forms drive a future.
 //!
-//! Each thread makes its waker once and keeps it, so that a blocking wait allocates nothing but for the first one of a
-//! thread, and for one inside another.
+//! Each thread makes its waker once and keeps it, so that no blocking wait allocates but the first one of its thread,
+//! and one inside another.
 // STATE       notified: false --T1 wake--> true (unpark is sent) --T2 before a poll--> false
 // INVARIANTS  I1 the thread parks only after it saw `notified` unset, and again if it still is: the token of
 //                `thread::park` says nothing, for code inside a poll may have used it up (a channel of std does).
@@ -57,7 +57,7 @@ impl Parked {
         Self { parker, waker }
     }
 
-    /// The thread's own one, or a new one where that is in use or gone (a destructor of a thread-local may block).
+    /// The thread's own one (I2), or a new one where that is in use or gone (a destructor of a thread-local may block).
     fn take() -> Self {
         IDLE.try_with(Cell::take).ok().flatten().unwrap_or_else(Self::new)
     }

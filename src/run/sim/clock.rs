@@ -111,7 +111,7 @@ impl Clock {
     /// ```
     #[doc(alias = "time")]
     pub fn now(&self) -> Duration {
-        self.world.timers().now()
+        self.world.now()
     }
 
     /// Waits until `duration` has passed since this call.
@@ -205,7 +205,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let due = self.deadline <= self.world.timers().now();
+        let due = self.deadline <= self.world.now();
         match self.phase {
             Phase::Idle if due => {
                 self.phase = Phase::Yielded; // T1

@@ -112,6 +112,10 @@ impl Header {
         Self { slot, queued: AtomicBool::new(false), next: AtomicUsize::new(EMPTY), ready }
     }
 
+    pub(super) fn slot(&self) -> usize {
+        self.slot
+    }
+
     /// T2.
     pub(super) fn begin(&self) {
         // ORDER: E1 acquire
@@ -138,10 +142,11 @@ impl Wake for Header {
     }
 }
 
-/// Says that something outside a [`Sim`](super::Sim) may still wake its tasks; made by [`Sim::external`](super::Sim::external).
+/// Says that something outside a [`Sim`](super::Sim) may still wake its tasks.
 ///
-/// While one is alive and no task can run, the simulation sleeps until a task is woken or the last one is dropped; its
-/// clock stands still: work outside takes no virtual time. May be sent to the thread that does the work.
+/// Made by [`Sim::external`](super::Sim::external). While one is alive and no task can run, the simulation sleeps until
+/// a task is woken or the last one is dropped; its clock stands still: work outside takes no virtual time. May be sent
+/// to the thread that does the work.
 ///
 /// # Interrupts
 /// Without std the simulation spins; wakers of its tasks may be woken from interrupts.

@@ -14,7 +14,10 @@ use core::{
 
 use futures_core::FusedFuture;
 
-use super::world::{BoxFuture, Doom, Key, World};
+use super::{
+    table::{BoxFuture, Doom, Key},
+    world::World,
+};
 use crate::wait::{cell::WaitCell, phase::POLLED_AFTER_COMPLETION};
 
 /// The task was cancelled, panicked, or its simulation is gone: there is no output.
@@ -80,8 +83,9 @@ impl<T> Drop for Promise<T> {
 /// Dropping the handle detaches the task, which runs on. A task that awaits its own handle waits for ever.
 ///
 /// # asyncio
-/// Same as `asyncio.Task`, as `create_task` returns it. Differs in that cancelling drops the task's future, which cannot
-/// refuse it, that dropping a future that awaits the handle does not cancel the task, and that the output is given once.
+/// Same as `asyncio.Task`, as `create_task` returns it. Differs in that cancelling drops the task's future, which
+/// cannot refuse it, in that dropping the handle in the middle of a wait does not cancel the task, and in that the
+/// output is given once.
 ///
 /// # Cancel safety
 /// Cancel safe: dropping this future gives up its place in line and nothing else.
@@ -136,7 +140,7 @@ impl<T> Task<T> {
     /// calls does), at the end of that poll, and its output, if it has one by then, is dropped too.
     ///
     /// # asyncio
-    /// Same as `Task.cancel`. Differs in taking effect at once: nothing of the task runs afterwards but its destructors.
+    /// Same as `Task.cancel`. Differs in taking effect at once: nothing of the task runs afterwards, but destructors.
     ///
     /// # Panics
     /// When a destructor of the future does; the task is cancelled nevertheless.

@@ -1,0 +1,276 @@
+//! The list flag, held: what its holder may do with the nodes.
+#![allow(unsafe_code)]
+// The labels are those declared in word.rs.
+use core::{fmt, ptr, task::Waker};
+
+use super::{
+    node::{Node, at, complete, notify, unlink_inner},
+    side::{Chain, Side},
+    word::{Admit, Bits, WaitList, Word},
+};
+use crate::sys::Mask;
+
+/// The flag is held, interrupts are masked if they have to be: the proof for every access to linked nodes.
+pub(crate) struct Held<'a> {
+    pub(super) list: &'a WaitList,
+    /// The word as it was last seen, FLAG in it.
+    pub(super) seen: Word,
+    /// The caller's own node, taken out but still in the word, or null.
+    pub(super) removed: *mut Node,
+    pub(super) mask: Mask,
+}
+
+impl fmt::Debug for Held<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("bits", &self.bits()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Held<'a> {
+    /// The primitive's bits as last seen.
+    #[inline(always)]
+    pub(crate) fn bits(&self) -> Bits {
+        self.seen.bits().without(Bits::FLAG)
+    }
+
+    /// The newest node, null if there is none.
+    #[inline(always)]
+    pub(super) fn newest(&self) -> *mut Node {
+        if self.removed.is_null() {
+            return self.seen.node();
+        }
+        // SAFETY: I1, I2: `removed` is the caller's own node and still in place; the flag is held.
+        unsafe { at(self.removed) }.older()
+    }
+
+    /// The oldest node, null if there is none. Completes the links: amortized O(1).
+    fn oldest(&mut self) -> *mut Node {
+        let newest = self.newest();
+        // SAFETY: I4: `newest` heads this list and the flag is held.
+        if newest.is_null() { newest } else { unsafe { complete(newest) } }
+    }
+
+    /// Looks at the word again after a failed compare-and-swap.
+    #[cold]
+    pub(super) fn refresh(&mut self) {
+        self.seen = self.list.load();
+        if !self.removed.is_null() && self.seen.node() != self.removed {
+            // Somebody was pushed on top of it: now it is an inner node like any other.
+            let removed = core::mem::replace(&mut self.removed, ptr::null_mut());
+            // SAFETY: I4: the new newest heads this list, which `removed` is still part of.
+            unsafe { complete(self.seen.node()) };
+            // SAFETY: I2: flag held; links completed; it is not the newest.
+            unsafe { unlink_inner(removed, self.seen.node()) };
+        }
+    }
+
+    /// T4: changes bits and, if a node was taken out of the word, the newest. Keeps FLAG. False: look again.
+    #[must_use]
+    pub(crate) fn change(&mut self, bits: Bits) -> bool {
+        let to = Word::new(self.newest(), bits.with(Bits::FLAG));
+        let done = self.list.swap(self.seen, to).is_ok();
+        if done {
+            self.seen = to;
+            self.removed = ptr::null_mut();
+        } else {
+            self.refresh();
+        }
+        done
+    }
+
+    /// T4: takes a removed node out of the word at once.
+    fn unhook(&mut self) {
+        while !self.removed.is_null() && !self.change(self.bits()) {}
+    }
+
+    /// T3: lets go of the flag. On failure the word has changed and the flag is still held.
+    #[inline]
+    pub(crate) fn publish(mut self, bits: Bits) -> Result<Mask, Self> {
+        let to = Word::new(self.newest(), bits);
+        if self.list.swap(self.seen, to).is_ok() {
+            return Ok(self.mask);
+        }
+        self.refresh();
+        Err(self)
+    }
+
+    /// T3 if nothing is owed, as most often; else gives the flag back.
+    #[inline(always)]
+    pub(crate) fn let_go_unless(mut self, owes: impl Fn(Bits) -> bool) -> Option<Self> {
+        loop {
+            let bits = self.bits();
+            if owes(bits) {
+                return Some(self);
+            }
+            match self.publish(bits) {
+                Ok(mask) => {
+                    mask.leave();
+                    return None;
+                }
+                Err(again) => self = again,
+            }
+        }
+    }
+
+    /// T3 without a change to the bits, by somebody to whom what they owe is left. Interrupts stay masked.
+    pub(crate) fn let_go(mut self) -> Mask {
+        loop {
+            let bits = self.bits();
+            match self.publish(bits) {
+                Ok(mask) => return mask,
+                Err(again) => self = again,
+            }
+        }
+    }
+
+    /// Takes a linked node out of the list, or out of `side`. O(1), amortized over registrations.
+    ///
+    /// # Safety
+    /// (a) `node` is linked in one of the two, and stays valid until this `Held` has published or `unhook` was called.
+    #[inline(always)]
+    pub(crate) unsafe fn remove(&mut self, node: &Node, side: Option<&Side>) {
+        let me = ptr::from_ref(node).cast_mut();
+        if ptr::eq(self.newest(), me) {
+            debug_assert!(self.removed.is_null());
+            let (older, oldest) = node.links(|l| (l.older, core::mem::replace(&mut l.newer, ptr::null_mut())));
+            if !oldest.is_null() && !older.is_null() {
+                // SAFETY: I2: linked, flag held.
+                unsafe { at(older) }.links(|l| l.newer = oldest);
+            }
+            self.removed = me;
+            return;
+        }
+        // SAFETY: (a).
+        unsafe { self.remove_inner(me, side) }
+    }
+
+    /// Takes out a node that is not the newest of the list.
+    ///
+    /// # Safety
+    /// (a) as for [`Held::remove`].
+    #[inline(never)]
+    unsafe fn remove_inner(&mut self, me: *mut Node, side: Option<&Side>) {
+        // SAFETY: (a).
+        let node = unsafe { at(me) };
+        // Completed: an inner node is the same in both lists, but for who remembers the oldest.
+        let oldest = self.oldest();
+        let newest = match side {
+            Some(side) if ptr::eq(side.newest(), me) => return side.pop_newest(self),
+            Some(side) if node.older().is_null() && !ptr::eq(oldest, me) => side.newest(),
+            _ => self.newest(),
+        };
+        // SAFETY: (a), I2: flag held; links completed; it is not the newest.
+        unsafe { unlink_inner(me, newest) };
+    }
+
+    /// Takes `node` out and what `admit` allows with it, if `node` is the oldest. Err: not now.
+    ///
+    /// # Safety
+    /// (a) `node` is linked, and stays valid until this `Held` has published.
+    pub(crate) unsafe fn take(mut self, node: &Node, admit: impl Fn(Bits) -> Admit) -> Result<Option<Self>, Self> {
+        loop {
+            let Admit::Take(bits) = admit(self.bits()) else { return Err(self) };
+            if !ptr::eq(self.oldest(), node) {
+                return Err(self);
+            }
+            if !ptr::eq(self.newest(), node) {
+                // There are others: take it before the list changes.
+                if self.change(bits) {
+                    // SAFETY: (a).
+                    unsafe { self.remove(node, None) };
+                    return Ok(Some(self));
+                }
+                continue;
+            }
+            // Alone: out of the list and FLAG off in one step.
+            // SAFETY: (a).
+            unsafe { self.remove(node, None) };
+            match self.publish(bits) {
+                Ok(_unmasked) => return Ok(None),
+                Err(again) => self = again,
+            }
+            // Either it is still in the word, and was not taken out; or newcomers made `refresh` take it out.
+            if self.removed.is_null() {
+                self.push_oldest(node);
+            }
+            self.removed = ptr::null_mut();
+        }
+    }
+
+    /// Puts a node back in front of all others.
+    fn push_oldest(&mut self, node: &Node) {
+        let me = ptr::from_ref(node).cast_mut();
+        let (oldest, newest) = (self.oldest(), self.newest());
+        // SAFETY: I2: linked, flag held. There is a newer node, or `node` would still be in the word.
+        unsafe { at(oldest) }.links(|l| l.older = me);
+        // SAFETY: I2: linked, flag held.
+        unsafe { at(newest) }.links(|l| l.newer = me);
+        node.links(|l| (l.older, l.newer) = (ptr::null_mut(), oldest));
+    }
+
+    /// Completes the links of newcomers.
+    pub(crate) fn complete(&mut self) {
+        self.oldest();
+    }
+
+    /// The node that is first in line.
+    pub(crate) fn head(&mut self) -> Option<Head<'_, 'a>> {
+        let node = self.oldest();
+        (!node.is_null()).then_some(Head { held: self, node })
+    }
+
+    /// T4: takes all nodes out of the word, as a chain. Err: look again.
+    pub(crate) fn detach(&mut self, bits: Bits) -> Option<Chain> {
+        let newest = self.newest();
+        if self.list.swap(self.seen, Word::new(ptr::null_mut(), bits.with(Bits::FLAG))).is_err() {
+            self.refresh();
+            return None;
+        }
+        self.seen = Word::new(ptr::null_mut(), bits.with(Bits::FLAG));
+        self.removed = ptr::null_mut();
+        Some(Chain { newest })
+    }
+}
+
+/// The first in line, under the flag.
+pub(crate) struct Head<'h, 'a> {
+    held: &'h mut Held<'a>,
+    node: *mut Node,
+}
+
+impl Head<'_, '_> {
+    fn node(&self) -> &Node {
+        // SAFETY: I1, I2: the oldest is linked, and `held` holds the flag.
+        unsafe { at(self.node) }
+    }
+
+    /// Offers it what it waits for: it is to be woken and keeps its place. None: it was offered before.
+    pub(crate) fn offer(&mut self) -> Option<Waker> {
+        self.node().links(|l| l.waker.take())
+    }
+
+    /// Counts that somebody got in before it after it was offered its turn. Saturates.
+    pub(crate) fn overtaken(&mut self) {
+        if self.node().links(|l| l.waker.is_none()) {
+            self.node().count_overtaken();
+        }
+    }
+
+    /// Whether it was overtaken `limit` times.
+    pub(crate) fn is_starved(&self, limit: u8) -> bool {
+        self.node().tags().overtaken >= limit
+    }
+
+    /// Hands over: the node is out of the list and Notified. The waker is None if it was woken before.
+    pub(crate) fn hand_over(self) -> Option<Waker> {
+        let Self { held, node } = self;
+        held.unhook();
+        // SAFETY: I1: linked, and it stays valid until Notified is stored below.
+        let this = unsafe { at(node) };
+        // SAFETY: linked in this list; it stays valid until Notified is stored.
+        unsafe { held.remove(this, None) };
+        held.unhook();
+        // SAFETY: I5: it is out of the word and in no list, its owner sees Waiting still.
+        unsafe { notify(node, None) }
+    }
+}

@@ -1,0 +1,199 @@
+//! A waiter's entry in a list, and the links between entries.
+#![allow(unsafe_code)]
+// The labels are those declared in word.rs.
+use core::{cell::Cell, ptr, task::Waker};
+
+use super::{
+    held::Held,
+    phase::{Phase, Token},
+};
+use crate::sys::{
+    atomic::{AtomicU8, Ordering::*},
+    cell::UnsafeCell,
+};
+
+pub(super) struct Links {
+    pub(super) older: *mut Node,
+    pub(super) newer: *mut Node,
+    pub(super) waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Tags {
+    pub(super) token: Token,
+    pub(super) overtaken: u8,
+    /// It waits for a predicate, which a notifier has to run.
+    pub(super) asks: bool,
+}
+
+/// One waiter; the first field of every wait future.
+pub(crate) struct Node {
+    links: UnsafeCell<Links>,
+    tags: UnsafeCell<Tags>,
+    phase: AtomicU8,
+    pub(super) alone: Cell<bool>,
+}
+
+impl Node {
+    #[inline(always)]
+    pub(crate) fn new(phase: Phase) -> Self {
+        Self {
+            links: UnsafeCell::new(Links { older: ptr::null_mut(), newer: ptr::null_mut(), waker: None }),
+            tags: UnsafeCell::new(Tags { token: Token::None, overtaken: 0, asks: false }),
+            phase: AtomicU8::new(phase.0),
+            alone: Cell::new(false),
+        }
+    }
+
+    /// Where the wait stands.
+    #[inline(always)]
+    pub(crate) fn phase(&self) -> Phase {
+        Phase(self.phase.load(Acquire)) // ORDER: E3 acquire
+    }
+
+    /// The owner's own step, on a node in no list.
+    #[inline(always)]
+    pub(crate) fn go(&self, phase: Phase) {
+        self.phase.store(phase.0, Relaxed); // ORDER: relaxed: the owner is the only one that looks
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase.0, Release); // ORDER: E3 release
+    }
+
+    #[inline(always)]
+    pub(super) fn tags(&self) -> Tags {
+        // SAFETY: I2: the caller holds the flag or the node is in no list; the reference ends here.
+        self.tags.with(|tags| unsafe { *tags })
+    }
+
+    #[inline(always)]
+    pub(super) fn set_tags(&self, new: Tags) {
+        // SAFETY: I2: as in `tags`.
+        self.tags.with_mut(|tags| unsafe { *tags = new })
+    }
+
+    #[inline(always)]
+    pub(super) fn links<R>(&self, f: impl FnOnce(&mut Links) -> R) -> R {
+        // SAFETY: I2: the caller holds the flag or the node is in no list; `f` is this module's and touches one node.
+        self.links.with_mut(|links| f(unsafe { &mut *links }))
+    }
+
+    #[inline(always)]
+    pub(super) fn older(&self) -> *mut Node {
+        self.links(|l| l.older)
+    }
+
+    #[inline(always)]
+    pub(super) fn newer(&self) -> *mut Node {
+        self.links(|l| l.newer)
+    }
+
+    /// The token of a node that is in no list.
+    pub(crate) fn token(&self) -> Token {
+        self.tags().token
+    }
+
+    /// The waker that is left in a node that is in no list.
+    pub(crate) fn retire(&self) -> Option<Waker> {
+        self.links(|l| l.waker.take())
+    }
+}
+
+/// Gives access to a linked node.
+///
+/// # Safety
+/// (a) `node` is linked, and the flag is held for as long as the reference is used.
+#[inline(always)]
+pub(super) unsafe fn at<'n>(node: *const Node) -> &'n Node {
+    // SAFETY: (a): I1, a linked node is valid and does not move.
+    unsafe { &*node }
+}
+
+impl Node {
+    /// Counts one overtaking; saturates.
+    pub(super) fn count_overtaken(&self) {
+        let tags = self.tags();
+        self.set_tags(Tags { overtaken: tags.overtaken.saturating_add(1), ..tags });
+    }
+
+    /// Gives a linked node a new waker in exchange; a node without one had been offered its turn and was overtaken.
+    pub(crate) fn replace_waker(&self, _held: &mut Held<'_>, waker: Waker) -> Option<Waker> {
+        let old = self.links(|l| l.waker.replace(waker));
+        if old.is_none() {
+            self.count_overtaken();
+        }
+        old
+    }
+
+    /// Whether the waker in a linked node would wake the same task.
+    pub(crate) fn will_wake(&self, _held: &mut Held<'_>, waker: &Waker) -> bool {
+        self.links(|l| l.waker.as_ref().is_some_and(|mine| mine.will_wake(waker)))
+    }
+
+    /// The token of a linked node.
+    pub(crate) fn linked_token(&self, _held: &mut Held<'_>) -> Token {
+        self.tags().token
+    }
+}
+
+/// Tells the owner of a node that is in no list, and takes its waker. `None` keeps the token it has.
+///
+/// # Safety
+/// (a) `node` was just taken out of a list under a flag that is still held, and is out of the word (I5).
+#[inline(always)]
+pub(super) unsafe fn notify(node: *mut Node, token: Option<Token>) -> Option<Waker> {
+    // SAFETY: (a), I3: valid until Notified is stored, the last access.
+    let node = unsafe { at(node) };
+    if let Some(token) = token {
+        node.set_tags(Tags { token, ..node.tags() });
+    }
+    let waker = node.links(|l| l.waker.take());
+    node.set_phase(Phase::NOTIFIED);
+    waker
+}
+
+/// Links every node towards its younger, from `newest` down to the first that is linked, and returns the oldest.
+///
+/// # Safety
+/// (a) `newest` is not null and heads a list whose flag is held.
+pub(super) unsafe fn complete(newest: *mut Node) -> *mut Node {
+    // SAFETY: (a), I1.
+    let head = unsafe { at(newest) };
+    let known = head.newer();
+    if !known.is_null() {
+        return known;
+    }
+    let mut this = newest;
+    let oldest = loop {
+        // SAFETY: (a), I4: reached through `older`.
+        let older = unsafe { at(this) }.older();
+        if older.is_null() {
+            break this;
+        }
+        // SAFETY: (a), I4: reached through `older`.
+        let wrap = unsafe { at(older) }.links(|l| core::mem::replace(&mut l.newer, this));
+        if !wrap.is_null() {
+            break wrap;
+        }
+        this = older;
+    };
+    head.links(|l| l.newer = oldest);
+    oldest
+}
+
+/// Takes out a node that is not the newest.
+///
+/// # Safety
+/// (a) `node` is linked in the completed list of `newest`, is not `newest`, and the flag is held.
+pub(super) unsafe fn unlink_inner(node: *mut Node, newest: *mut Node) {
+    // SAFETY: (a), I1.
+    let (older, newer) = unsafe { at(node) }.links(|l| (l.older, l.newer));
+    // SAFETY: (a), I2: its neighbour is linked.
+    unsafe { at(newer) }.links(|l| l.older = older);
+    // The oldest's elder is nobody, but the newest remembers who is the oldest.
+    let remembers = if older.is_null() { newest } else { older };
+    // SAFETY: (a), I2: linked.
+    unsafe { at(remembers) }.links(|l| l.newer = newer);
+}

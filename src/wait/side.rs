@@ -1,0 +1,303 @@
+//! A second list under the same flag, and the walk of a notifier through it.
+#![allow(unsafe_code)]
+// The labels are those declared in word.rs.
+use core::{fmt, ptr, task::Waker};
+
+use super::{
+    batch::Batch,
+    held::Held,
+    node::{Links, Node, Tags, at, complete, notify, unlink_inner},
+    phase::{Phase, Token},
+    word::Word,
+};
+use crate::sys::{
+    atomic::{AtomicPtr, Ordering::*},
+    const_fn,
+};
+
+/// Nodes taken out of the word together.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Chain {
+    pub(super) newest: *mut Node,
+}
+
+impl Chain {
+    /// Notifies the node if it is the only one; else gives the chain back.
+    #[inline(always)]
+    pub(crate) fn notify_sole(self, _held: &mut Held<'_>, token: Token) -> Result<Option<Waker>, Self> {
+        // SAFETY: I2: taken out of the word as a whole, flag held; a chain that was in the word is not empty.
+        if !unsafe { at(self.newest) }.older().is_null() {
+            return Err(self);
+        }
+        // SAFETY: taken out under the flag; I5: the word is empty of it.
+        Ok(unsafe { notify(self.newest, Some(token)) })
+    }
+}
+
+/// A second list of nodes under the flag of a [`WaitList`]. Its links are always complete.
+pub(crate) struct Side {
+    newest: AtomicPtr<Node>,
+}
+
+impl fmt::Debug for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Side").field("waiters", &!self.is_empty()).finish()
+    }
+}
+
+impl Side {
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { newest: AtomicPtr::new(ptr::null_mut()) }
+        }
+    }
+
+    pub(super) fn newest(&self) -> *mut Node {
+        self.newest.load(Relaxed) // ORDER: relaxed: written under the flag, or a hint
+    }
+
+    fn set_newest(&self, node: *mut Node) {
+        self.newest.store(node, Relaxed); // ORDER: relaxed: under the flag, E2 carries it
+    }
+
+    /// Whether it is empty: exact under the flag, a hint without.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.newest().is_null()
+    }
+
+    /// Appends a chain.
+    pub(crate) fn append(&self, _held: &mut Held<'_>, chain: Chain) {
+        if chain.newest.is_null() {
+            return;
+        }
+        // SAFETY: I2, I4: the chain was taken out of the word as a whole; the flag is held.
+        let oldest = unsafe { complete(chain.newest) };
+        let last = self.newest();
+        if !last.is_null() {
+            // SAFETY: I2: linked, flag held.
+            let first = unsafe { at(last) }.links(|l| core::mem::replace(&mut l.newer, oldest));
+            // SAFETY: I2: linked, flag held.
+            unsafe { at(oldest) }.links(|l| l.older = last);
+            // SAFETY: I2: linked, flag held.
+            unsafe { at(chain.newest) }.links(|l| l.newer = first);
+        }
+        self.set_newest(chain.newest);
+    }
+
+    /// Links a node that is in no list, with its waker; `asks`: it waits for a predicate.
+    ///
+    /// # Safety
+    /// (a) as for [`WaitList::enroll`].
+    pub(crate) unsafe fn link(&self, _held: &mut Held<'_>, me: *mut Node, waker: Waker, asks: bool) {
+        // SAFETY: (a).
+        let node = unsafe { at(me) };
+        let last = self.newest();
+        let first = if last.is_null() {
+            me
+        } else {
+            // SAFETY: I2: linked, flag held.
+            unsafe { at(last) }.links(|l| core::mem::replace(&mut l.newer, me))
+        };
+        node.links(|l| *l = Links { older: last, newer: first, waker: Some(waker) });
+        node.set_tags(Tags { token: Token::None, overtaken: 0, asks });
+        node.alone.set(false);
+        node.set_phase(Phase::WAITING);
+        self.set_newest(me);
+    }
+
+    /// Takes out the newest.
+    pub(super) fn pop_newest(&self, _held: &mut Held<'_>) {
+        // SAFETY: I2: the newest is linked, flag held.
+        let (older, oldest) = unsafe { at(self.newest()) }.links(|l| (l.older, l.newer));
+        if !older.is_null() {
+            // SAFETY: I2: linked, flag held.
+            unsafe { at(older) }.links(|l| l.newer = oldest);
+        }
+        self.set_newest(older);
+    }
+
+    /// Takes out a linked node.
+    ///
+    /// # Safety
+    /// (a) `node` is linked in this list.
+    unsafe fn unlink(&self, held: &mut Held<'_>, node: *mut Node) {
+        let newest = self.newest();
+        if ptr::eq(newest, node) {
+            self.pop_newest(held);
+        } else {
+            // SAFETY: (a), I2: links are complete, and it is not the newest.
+            unsafe { unlink_inner(node, newest) };
+        }
+    }
+
+    /// Notifies from the oldest on until the batch is full. True: somebody is left.
+    pub(crate) fn notify_batch(&self, _held: &mut Held<'_>, batch: &mut Batch, token: Token) -> bool {
+        let newest = self.newest();
+        if newest.is_null() {
+            return false;
+        }
+        // SAFETY: I2: linked, flag held.
+        let mut node = unsafe { at(newest) }.newer();
+        // The links are mended once for the whole batch: nobody else looks at them before.
+        while !batch.is_full() {
+            // SAFETY: I2: linked, flag held.
+            let next = unsafe { at(node) }.newer();
+            // SAFETY: I5: nodes of a side list are not in the word; it is out of the list from here on.
+            batch.extend(unsafe { notify(node, Some(token)) });
+            if ptr::eq(node, newest) {
+                self.set_newest(ptr::null_mut());
+                return false;
+            }
+            node = next;
+        }
+        // SAFETY: I2: linked, flag held.
+        unsafe { at(node) }.links(|l| l.older = ptr::null_mut());
+        // SAFETY: I2: linked, flag held.
+        unsafe { at(newest) }.links(|l| l.newer = node);
+        true
+    }
+}
+
+/// Where a notifier stands on its way through a [`Side`]; null when nobody walks.
+///
+/// Written under the flag; or by the walker, while it claims the node it stands on.
+pub(crate) struct Walk {
+    at: AtomicPtr<Node>,
+}
+
+impl Walk {
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { at: AtomicPtr::new(ptr::null_mut()) }
+        }
+    }
+
+    fn node(&self) -> *mut Node {
+        self.at.load(Relaxed) // ORDER: relaxed: under the flag, E2 carries it
+    }
+
+    fn set(&self, node: *mut Node) {
+        self.at.store(node, Relaxed); // ORDER: relaxed: under the flag, E2 carries it
+    }
+
+    /// Whether somebody walks.
+    pub(crate) fn is_active(&self, _held: &mut Held<'_>) -> bool {
+        !self.node().is_null()
+    }
+
+    /// Begins at the oldest.
+    pub(crate) fn begin(&self, _held: &mut Held<'_>, side: &Side) {
+        let newest = side.newest();
+        // SAFETY: I2: linked, flag held.
+        self.set(if newest.is_null() { newest } else { unsafe { at(newest) }.newer() });
+    }
+
+    /// Ends before the last.
+    pub(crate) fn end(&self, _held: &mut Held<'_>) {
+        self.set(ptr::null_mut());
+    }
+
+    /// Goes on to the next younger node.
+    fn advance(&self, side: &Side) {
+        let node = self.node();
+        // SAFETY: I2: the walk stands on a linked node, flag held.
+        self.set(if ptr::eq(node, side.newest()) { ptr::null_mut() } else { unsafe { at(node) }.newer() });
+    }
+
+    /// A node is about to be taken out by its owner: do not stand on it.
+    pub(crate) fn avoid(&self, _held: &mut Held<'_>, side: &Side, node: &Node) {
+        if ptr::eq(self.node(), node) {
+            self.advance(side);
+        }
+    }
+
+    /// What to do with the node on which the walk stands; None at the end.
+    pub(crate) fn look(&self, _held: &mut Held<'_>) -> Option<Found> {
+        let node = self.node();
+        if node.is_null() {
+            return None;
+        }
+        // SAFETY: I2: the walk stands on a linked node, flag held.
+        let this = unsafe { at(node) };
+        if !this.tags().asks {
+            return Some(Found::Plain);
+        }
+        this.set_phase(Phase::CLAIMED);
+        Some(Found::Asks(Claim { node }))
+    }
+
+    /// Leaves the node where it is and goes on.
+    pub(crate) fn skip(&self, _held: &mut Held<'_>, side: &Side) {
+        self.advance(side);
+    }
+
+    /// Moves the node to the end of the word's list, with `token`, and goes on.
+    pub(crate) fn requeue(&self, held: &mut Held<'_>, side: &Side, token: Token) {
+        let node = self.node();
+        self.advance(side);
+        // SAFETY: I4: the walk stood on a node of this side list.
+        unsafe { side.unlink(held, node) };
+        // SAFETY: I1: its owner takes it out under the flag only, which is held.
+        let this = unsafe { at(node) };
+        this.set_tags(Tags { token, overtaken: 0, asks: this.tags().asks });
+        loop {
+            let newest = held.newest();
+            this.links(|l| (l.older, l.newer) = (newest, ptr::null_mut()));
+            let to = Word::new(node, held.seen.bits());
+            if held.list.swap(held.seen, to).is_ok() {
+                held.seen = to;
+                held.removed = ptr::null_mut();
+                return;
+            }
+            held.refresh();
+        }
+    }
+}
+
+impl fmt::Debug for Walk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk").finish_non_exhaustive()
+    }
+}
+
+/// A node on a walk.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Any notification will do.
+    Plain,
+    /// Its predicate decides.
+    Asks(Claim),
+}
+
+/// A claimed node: it stays where it is when the flag is let go, and its owner waits.
+pub(crate) struct Claim {
+    node: *mut Node,
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").finish_non_exhaustive()
+    }
+}
+
+impl Claim {
+    /// What follows the node in its future: the source, valid for as long as this lives.
+    pub(crate) fn source(&self) -> *const () {
+        self.node.cast_const().wrapping_add(1).cast()
+    }
+
+    /// Gives the node back, the flag being held.
+    pub(crate) fn release(self, _held: &mut Held<'_>) {
+        // SAFETY: I1: a claimed node stays linked.
+        unsafe { at(self.node) }.set_phase(Phase::WAITING);
+    }
+
+    /// Gives the node back and ends the walk that stands on it, without the flag.
+    pub(crate) fn abandon(self, walk: &Walk) {
+        walk.set(ptr::null_mut());
+        // SAFETY: I1: a claimed node stays linked; this is the last access.
+        unsafe { at(self.node) }.set_phase(Phase::WAITING);
+    }
+}
