@@ -23,17 +23,16 @@ use core::{
     ptr,
 };
 
-use super::mutex::{ASKED, Mutex};
+use super::{
+    mutex::{ASKED, Mutex},
+    until::{ConditionLock, ConditionWait, ConditionWaitFor, Locked, Notified, Running, Waiting, When},
+};
 use crate::{
     sys::{
-        EAGER, Panics, Unwinding,
+        EAGER, Unwinding,
         atomic::{AtomicUsize, Ordering::*},
-        cell::UnsafeCell,
     },
-    wait::{
-        Admit, Bits, Claim, Found, Handle, Held, Node, Reaches, Side, Source, Token, Wait, WaitList, Walk, Word,
-        wait_future,
-    },
+    wait::{Found, Handle, Held, Side, Token, Wait, WaitList, Walk},
 };
 
 /// A lock, the data it protects, and waiters for the data to change: a monitor.
@@ -68,10 +67,10 @@ use crate::{
 #[doc(alias = "Condvar")]
 #[doc(alias = "Monitor")]
 pub struct Condition<T: ?Sized> {
-    side: Side,
-    walk: Walk,
+    pub(super) side: Side,
+    pub(super) walk: Walk,
     asked: AtomicUsize,
-    mutex: Mutex<T>,
+    pub(super) mutex: Mutex<T>,
 }
 
 impl<T> Condition<T> {
@@ -146,7 +145,7 @@ impl<T: ?Sized> Condition<T> {
     /// ```
     #[inline]
     pub fn lock_with<'a, H: Handle<Target = Self>>(this: H) -> ConditionLock<'a, T, H> {
-        ConditionLock { wait: Wait::new(Waiting { until: Locked, handle: this, _type: PhantomData }, false) }
+        ConditionLock { wait: Wait::new(Waiting::new(Locked, this), false) }
     }
 
     /// Takes the lock if it is free, even if others wait for it.
@@ -208,13 +207,13 @@ impl<T: ?Sized> Condition<T> {
     pub fn wait<'a, H: Handle<Target = Self>>(&self, guard: ConditionGuard<'a, T, H>) -> ConditionWait<'a, T, H> {
         self.check(&guard, "wait");
         let handle = guard.into_handle();
-        ConditionWait { wait: Wait::new(Waiting { until: Notified, handle, _type: PhantomData }, true) }
+        ConditionWait { wait: Wait::new(Waiting::new(Notified, handle), true) }
     }
 
     /// Waits, with the lock free meanwhile, until `predicate` holds, and returns with the lock.
     ///
-    /// The predicate is called with the lock held, first by this future, then by notifiers on their threads. It holds when
-    /// this returns. A waiter whose predicate held when it was notified, but not when it got the lock, passes the
+    /// The predicate is called with the lock held, first by this future, then by notifiers on their threads: hence `Send`, and
+    /// `'static`, since a future may be leaked while it waits (`move` what it compares with into it). It holds when this returns. A waiter whose predicate held when it was notified, but not when it got the lock, passes the
     /// notification on and waits again, last in line.
     ///
     /// # Cancel safety
@@ -223,8 +222,8 @@ impl<T: ?Sized> Condition<T> {
     /// Dropping it while a notifier runs its predicate waits for that to return: a predicate must not drop its own future.
     ///
     /// # Panics
-    /// If `guard` is another condition's, naming both addresses; when polled after completion; when polled after `predicate`
-    /// panicked, wherever it did. A panic in a predicate reaches the task that waits, not the notifier (with `std`).
+    /// If `guard` is another condition's, naming both addresses; when polled after completion; when `predicate` does. If that
+    /// happened in a notifier, the notifier goes on (with `std`) and this future panics when it is polled.
     ///
     /// # Examples
     /// ```
@@ -235,11 +234,20 @@ impl<T: ?Sized> Condition<T> {
     /// assert_eq!(*guard, 3);
     /// # });
     /// ```
+    /// A predicate that borrows is refused: a notifier could call it after the borrow has ended.
+    /// ```compile_fail,E0597
+    /// let level = testudo::Condition::new(0);
+    /// let mut calls = 0;
+    /// core::mem::forget(Box::pin(level.wait_until(|_| {
+    ///     calls += 1;
+    ///     false
+    /// })));
+    /// ```
     #[doc(alias = "wait_while")]
     #[inline]
     pub fn wait_for<'a, P, H>(&self, guard: ConditionGuard<'a, T, H>, predicate: P) -> ConditionWaitFor<'a, T, P, H>
     where
-        P: FnMut(&T) -> bool + Send,
+        P: FnMut(&T) -> bool + Send + 'static,
         H: Handle<Target = Self>,
     {
         self.check(&guard, "wait_for");
@@ -268,7 +276,7 @@ impl<T: ?Sized> Condition<T> {
     #[inline]
     pub fn wait_until<P>(&self, predicate: P) -> ConditionWaitFor<'_, T, P>
     where
-        P: FnMut(&T) -> bool + Send,
+        P: FnMut(&T) -> bool + Send + 'static,
     {
         Self::waiting_for(self, predicate, false)
     }
@@ -291,7 +299,7 @@ impl<T: ?Sized> Condition<T> {
     #[inline]
     pub fn wait_until_with<'a, P, H>(this: H, predicate: P) -> ConditionWaitFor<'a, T, P, H>
     where
-        P: FnMut(&T) -> bool + Send,
+        P: FnMut(&T) -> bool + Send + 'static,
         H: Handle<Target = Self>,
     {
         Self::waiting_for(this, predicate, false)
@@ -341,7 +349,8 @@ impl<T: ?Sized> Condition<T> {
     where
         P: FnMut(&T) -> bool + Send,
     {
-        crate::wait::thread::park_until_ready(self.wait_until(predicate))
+        // Not `'static`: this frame cannot be left, and so the future cannot be leaked, before it is done.
+        crate::wait::thread::park_until_ready(Self::waiting_for(self, predicate, false))
     }
 
     /// Lets up to `n` waiters go on, first come, first served: those without a predicate, and those whose predicate holds.
@@ -434,8 +443,8 @@ impl<T: ?Sized> Condition<T> {
         P: FnMut(&T) -> bool + Send,
         H: Handle<Target = Self>,
     {
-        let until = When { header: WhenHeader { call: call::<T, P> }, predicate: UnsafeCell::new(predicate) };
-        ConditionWaitFor { wait: Wait::new(Waiting { until, handle, _type: PhantomData }, holding) }
+        let until = When::new(predicate);
+        ConditionWaitFor { wait: Wait::new(Waiting::new(until, handle), holding) }
     }
 
     #[inline]
@@ -445,7 +454,7 @@ impl<T: ?Sized> Condition<T> {
         }
     }
 
-    fn list(&self) -> &WaitList {
+    pub(super) fn list(&self) -> &WaitList {
         &self.mutex.list
     }
 
@@ -458,7 +467,7 @@ impl<T: ?Sized> Condition<T> {
     }
 
     /// T3. Saturates: more than there can be waiters is all.
-    fn ask(&self, n: usize) {
+    pub(super) fn ask(&self, n: usize) {
         // ORDER: E1 release, by the RMW of the word below
         let _ = self.asked.fetch_update(AcqRel, Relaxed, |asked| Some(asked.saturating_add(n)));
         let mut word = self.list().guess();
@@ -468,7 +477,7 @@ impl<T: ?Sized> Condition<T> {
     }
 
     /// T4, by the owner of the lock.
-    fn carry_out<'c>(&'c self, mut held: Held<'c>, data: &T) {
+    pub(super) fn carry_out<'c>(&'c self, mut held: Held<'c>, data: &T) {
         // Off first: what is asked for from now on sets it again.
         while !held.change(held.bits().without(ASKED)) {}
         let n = self.asked.swap(0, AcqRel); // ORDER: E1 acquire
@@ -523,7 +532,7 @@ impl<T: ?Sized> Condition<T> {
 
     /// Frees the lock, after T4.
     #[inline]
-    fn unlock(&self, unwinding: Unwinding) {
+    pub(super) fn unlock(&self, unwinding: Unwinding) {
         while let Some(held) = self.mutex.unlock(unwinding) {
             // SAFETY: mutex I2: LOCKED is the caller's, whose guard is being dropped.
             self.carry_out(held, unsafe { self.mutex.data() });
@@ -531,7 +540,7 @@ impl<T: ?Sized> Condition<T> {
     }
 
     /// Lets go of the flag; carries out and frees the lock if it was left to do so (I3).
-    fn settle(&self, held: Held<'_>) {
+    pub(super) fn settle(&self, held: Held<'_>) {
         struct Adopted<'c, T: ?Sized>(&'c Condition<T>, core::cell::Cell<bool>);
         impl<T: ?Sized> Drop for Adopted<'_, T> {
             fn drop(&mut self) {
@@ -552,200 +561,6 @@ const ALL: usize = usize::MAX;
 #[track_caller]
 fn foreign_guard(verb: &str, this: *const (), other: *const ()) -> ! {
     panic!("Condition::{verb}: the guard belongs to the condition at {other:p}, not to the one at {this:p}")
-}
-
-/// A predicate is being run: if it unwinds through here, the claim is given up.
-struct Running<'c, T: ?Sized> {
-    claim: ManuallyDrop<Claim>,
-    condition: &'c Condition<T>,
-}
-
-impl<T: ?Sized> Running<'_, T> {
-    /// Runs the predicate. None: it panicked, and its owner is to see to that.
-    fn ask(&self, data: &T) -> Option<bool> {
-        let source = self.claim.source().cast::<WhenHeader<T>>();
-        // SAFETY: I2: claimed, so linked and in place; a node that asks is followed by a `When` for the `T` of this condition.
-        let call = unsafe { (*source).call };
-        let mut panics = Panics::new();
-        // SAFETY: I2: the claim gives the predicate to this notifier alone; `call` fits what follows it.
-        panics.catch(|| unsafe { call(source, data) })
-    }
-
-    fn into_claim(self) -> Claim {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not used again, nor dropped.
-        unsafe { ManuallyDrop::take(&mut this.claim) }
-    }
-}
-
-impl<T: ?Sized> Drop for Running<'_, T> {
-    fn drop(&mut self) {
-        // SAFETY: dropped once, and not used again.
-        unsafe { ManuallyDrop::take(&mut self.claim) }.abandon(&self.condition.walk);
-    }
-}
-
-/// When a wait that got the lock is over.
-trait Until<T: ?Sized> {
-    /// Whether a notifier has to run a predicate first.
-    const ASKS: bool;
-
-    /// Whether it is over; the lock is held, `token` came.
-    fn holds(&self, data: &T, token: Token) -> bool;
-}
-
-/// At once.
-struct Locked;
-
-impl<T: ?Sized> Until<T> for Locked {
-    const ASKS: bool = false;
-
-    fn holds(&self, _: &T, _: Token) -> bool {
-        true
-    }
-}
-
-/// When it was notified.
-struct Notified;
-
-impl<T: ?Sized> Until<T> for Notified {
-    const ASKS: bool = false;
-
-    fn holds(&self, _: &T, token: Token) -> bool {
-        token != Token::None
-    }
-}
-
-type Call<T> = unsafe fn(*const WhenHeader<T>, &T) -> bool;
-
-/// The part of a [`When`] that a notifier knows.
-#[repr(C)]
-struct WhenHeader<T: ?Sized> {
-    call: Call<T>,
-}
-
-/// When a predicate holds.
-#[repr(C)]
-struct When<T: ?Sized, P> {
-    header: WhenHeader<T>,
-    predicate: UnsafeCell<P>,
-}
-
-/// Runs the predicate behind a header.
-///
-/// # Safety
-/// (a) `header` is the first field of a `When<T, P>`, (b) whose predicate nobody else runs.
-unsafe fn call<T: ?Sized, P: FnMut(&T) -> bool>(header: *const WhenHeader<T>, data: &T) -> bool {
-    // SAFETY: (a).
-    let when = unsafe { &*header.cast::<When<T, P>>() };
-    // SAFETY: (b).
-    when.predicate.with_mut(|predicate| unsafe { (*predicate)(data) })
-}
-
-impl<T: ?Sized, P: FnMut(&T) -> bool> Until<T> for When<T, P> {
-    const ASKS: bool = true;
-
-    fn holds(&self, data: &T, token: Token) -> bool {
-        // SAFETY: I2: its owner asks, and the node is in no list.
-        let holds = self.predicate.with_mut(|predicate| unsafe { (*predicate)(data) });
-        assert!(token != Token::Panicked, "the predicate of this wait panicked when a notifier called it");
-        holds
-    }
-}
-
-/// A wait for the lock, and then for `until`.
-#[repr(C)]
-struct Waiting<'a, T: ?Sized, U, H> {
-    until: U,
-    handle: H,
-    _type: Reaches<'a, T>,
-}
-
-impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Waiting<'a, T, U, H> {
-    type Output = ConditionGuard<'a, T, H>;
-
-    #[inline(always)]
-    fn list(&self) -> &WaitList {
-        self.handle.list()
-    }
-
-    fn side(&self) -> Option<&Side> {
-        Some(&self.handle.side)
-    }
-
-    #[inline(always)]
-    fn try_take(&self) -> Result<(), Word> {
-        self.handle.mutex.try_take()
-    }
-
-    #[inline(always)]
-    fn admit(&self, bits: Bits) -> Admit {
-        Mutex::<T>::admit(bits)
-    }
-
-    fn settle(&self, held: Held<'_>) {
-        self.handle.settle(held);
-    }
-
-    fn leaving(&self, held: &mut Held<'_>, node: &Node) {
-        self.handle.walk.avoid(held, &self.handle.side, node);
-    }
-
-    #[inline]
-    fn finish(&self, token: Token) -> Option<Self::Output> {
-        // SAFETY: mutex I2: this wait has LOCKED.
-        let data = unsafe { self.handle.mutex.data() };
-        self.until.holds(data, token).then(|| ConditionGuard::new(self.handle.clone()))
-    }
-
-    fn park(&self, token: Token, link: impl FnOnce(&mut Held<'_>, &Side, bool)) {
-        let condition = &*self.handle;
-        if token == Token::One {
-            condition.ask(1); // I4: not spent
-        }
-        loop {
-            let mut held = condition.list().hold();
-            if held.bits().has(ASKED) {
-                // SAFETY: mutex I2: this wait has LOCKED.
-                condition.carry_out(held, unsafe { condition.mutex.data() });
-                continue;
-            }
-            link(&mut held, &condition.side, U::ASKS);
-            return condition.mutex.release(held);
-        }
-    }
-
-    fn give_back(&self, token: Token, owns: bool) {
-        if token == Token::One {
-            self.handle.ask(1); // I4
-        }
-        if owns {
-            self.handle.unlock(Unwinding::here());
-        } else {
-            self.handle.settle(self.handle.list().hold()); // I3
-        }
-    }
-}
-
-wait_future! {
-    /// The future of [`Condition::lock`].
-    pub struct ConditionLock['a, T: ?Sized, H: Handle<Target = Condition<T>> = &'a Condition<T>]
-        ['a, T: ?Sized, H: Handle<Target = Condition<T>>]['a, T, H](Waiting<'a, T, Locked, H>) -> ConditionGuard<'a, T, H>
-}
-
-wait_future! {
-    /// The future of [`Condition::wait`].
-    pub struct ConditionWait['a, T: ?Sized, H: Handle<Target = Condition<T>> = &'a Condition<T>]
-        ['a, T: ?Sized, H: Handle<Target = Condition<T>>]['a, T, H](Waiting<'a, T, Notified, H>) -> ConditionGuard<'a, T, H>
-}
-
-wait_future! {
-    /// The future of [`Condition::wait_for`] and [`Condition::wait_until`].
-    pub struct ConditionWaitFor[
-        'a, T: ?Sized, P: FnMut(&T) -> bool + Send, H: Handle<Target = Condition<T>> = &'a Condition<T>
-    ]['a, T: ?Sized, P: FnMut(&T) -> bool + Send, H: Handle<Target = Condition<T>>]['a, T, P, H](
-        Waiting<'a, T, When<T, P>, H>
-    ) -> ConditionGuard<'a, T, H>
 }
 
 impl<T: Default> Default for Condition<T> {
@@ -794,7 +609,7 @@ pub struct ConditionGuard<'a, T: ?Sized, H: Handle<Target = Condition<T>> = &'a 
 impl<'a, T: ?Sized, H: Handle<Target = Condition<T>>> ConditionGuard<'a, T, H> {
     /// For the owner of LOCKED.
     #[inline]
-    fn new(handle: H) -> Self {
+    pub(super) fn new(handle: H) -> Self {
         Self { handle, unwinding: Unwinding::here(), _data: PhantomData }
     }
 

@@ -15,7 +15,7 @@ use core::{fmt, task::Waker};
 
 use crate::{
     sys::const_fn,
-    wait::{Admit, Bits, Chain, Handle, Held, Side, Source, Step, Token, Wait, WaitList, wait_future},
+    wait::{Admit, Bits, Chain, Handle, Held, Node, Side, Source, Step, Token, Wait, WaitList, wait_future},
 };
 
 /// A flag that any number of tasks wait for.
@@ -260,10 +260,13 @@ impl fmt::Debug for Event {
     }
 }
 
-struct EventSource<H>(H);
+pub(super) struct EventSource<H>(H);
 
 impl<H: Handle<Target = Event>> Source for EventSource<H> {
     type Output = ();
+    type Header = ();
+
+    fn header() {}
 
     #[inline(always)]
     fn list(&self) -> &WaitList {
@@ -283,6 +286,10 @@ impl<H: Handle<Target = Event>> Source for EventSource<H> {
         } else {
             Admit::Wait
         }
+    }
+
+    fn is_in_line(&self, _: &mut Held<'_>, _: &Node) -> bool {
+        false // a set() that finds it notifies it
     }
 
     #[inline(always)]

@@ -3,7 +3,9 @@
 mod condition;
 mod event;
 mod mutex;
+mod until;
 
-pub use condition::{Condition, ConditionGuard, ConditionLock, ConditionWait, ConditionWaitFor};
+pub use condition::{Condition, ConditionGuard};
 pub use event::{Event, EventWait};
 pub use mutex::{Lock, Mutex, MutexGuard};
+pub use until::{ConditionLock, ConditionWait, ConditionWaitFor};

@@ -41,8 +41,8 @@ const POISONED: Bits = Bits::own(2);
 ///
 /// # Fairness
 /// Waiters are served in the order in which they came. A released lock is offered to the first in line: it is woken and
-/// keeps its place, and until it is polled the lock can be taken by others. So a waiter that nobody polls blocks nobody
-/// (no "futurelock"). After it was overtaken 4 times, a waiter is handed the lock at the next release: nobody waits
+/// keeps its place, and until it is polled the lock can be taken by others: by newcomers, and by waiters behind it that are
+/// polled. So a waiter that nobody polls blocks nobody (no "futurelock"). After it was overtaken 4 times, a waiter is handed the lock at the next release: nobody waits
 /// without bound, and a fifth overtaking of a future that is never polled again is the one case that still hangs.
 ///
 /// # Panics
@@ -411,13 +411,16 @@ impl<T: ?Sized> fmt::Debug for Mutex<T> {
     }
 }
 
-struct LockSource<'a, T: ?Sized, H> {
+pub(super) struct LockSource<'a, T: ?Sized, H> {
     handle: H,
     _type: Reaches<'a, T>,
 }
 
 impl<'a, T: ?Sized, H: Handle<Target = Mutex<T>>> Source for LockSource<'a, T, H> {
     type Output = MutexGuard<'a, T, H>;
+    type Header = ();
+
+    fn header() {}
 
     #[inline(always)]
     fn list(&self) -> &WaitList {

@@ -3,7 +3,7 @@
 // STATE       the phases of phase.rs
 // INVARIANTS  I1 the node is at offset 0 and aligned for the bits of a word; the future is pinned, and never Unpin.
 //             I2 the node is linked only between `enroll` or `park` in a poll and the end of this future's drop.
-//             I3 the source follows the node directly, and what a notifier calls comes first in it.
+//             I3 a header that is not empty follows the node directly, and a node's pointer reaches the whole future.
 //             I4 everything in the node is reached through `&Node`; no `&mut` to a linked node exists.
 // CANCEL      Waiting: place in line. Claimed: waits for the predicate to return. Notified: the token is given back.
 use core::{
@@ -29,6 +29,11 @@ use crate::sys::{EAGER, Spin};
 pub(crate) trait Source {
     type Output;
 
+    /// What somebody who has only the node finds behind it.
+    type Header: Copy;
+
+    fn header() -> Self::Header;
+
     /// Where it waits.
     fn list(&self) -> &WaitList;
 
@@ -48,7 +53,12 @@ pub(crate) trait Source {
         }
     }
 
-    /// May a newcomer, or the first in line, have it in this state?
+    /// Whether a linked node, when polled, may take what `admit` allows.
+    fn is_in_line(&self, _held: &mut Held<'_>, _node: &Node) -> bool {
+        true
+    }
+
+    /// May a newcomer, or a waiter that is polled, have it in this state?
     fn admit(&self, bits: Bits) -> Admit;
 
     /// Does what the state owes to the waiters and lets go of the flag.
@@ -73,8 +83,19 @@ pub(crate) trait Source {
 #[repr(C, align(16))]
 pub(crate) struct Wait<S: Source> {
     node: Node,
+    header: S::Header,
     source: S,
     _pinned: PhantomPinned,
+}
+
+/// The header of the wait that `node` begins.
+///
+/// # Safety
+/// (a) `node` is the pointer by which a live [`Wait`] was linked whose header is an `X`.
+pub(crate) unsafe fn header_of<X: Copy>(node: *const Node) -> X {
+    let header = node.wrapping_add(1).cast::<X>();
+    // SAFETY: (a), I3.
+    unsafe { header.read() }
 }
 
 // SAFETY: I4: other threads reach the node through the list only, by its protocol; wakers are Send. The source is asked for.
@@ -85,7 +106,7 @@ unsafe impl<S: Source + Sync> Sync for Wait<S> {}
 impl<S: Source> Wait<S> {
     const LAYOUT: () = {
         assert!(core::mem::offset_of!(Self, node) == 0 && align_of::<Self>() >= 16); // I1
-        assert!(core::mem::offset_of!(Self, source) == size_of::<Node>()); // I3
+        assert!(size_of::<S::Header>() == 0 || core::mem::offset_of!(Self, header) == size_of::<Node>()); // I3
     };
 
     /// A wait that has not begun. `holding`: it has what `park` gives up.
@@ -93,7 +114,19 @@ impl<S: Source> Wait<S> {
     pub(crate) fn new(source: S, holding: bool) -> Self {
         let () = Self::LAYOUT;
         let phase = if holding { Phase::HOLDING } else { Phase::IDLE };
-        Self { node: Node::new(phase), source, _pinned: PhantomPinned }
+        Self { node: Node::new(phase), header: S::header(), source, _pinned: PhantomPinned }
+    }
+
+    /// The source of the wait that `node` begins.
+    ///
+    /// # Safety
+    /// (a) `node` is the pointer by which a live `Wait<S>` was linked, and it lives on while the reference is used.
+    pub(crate) unsafe fn source_of<'w>(node: *const Node) -> &'w S
+    where
+        S: 'w,
+    {
+        // SAFETY: (a), I1: the node is at offset 0, and its pointer reaches the whole future (I3).
+        unsafe { &(*node.cast::<Self>()).source }
     }
 
     /// The node, as a pointer from which the whole future can be reached (I3).
@@ -118,7 +151,7 @@ impl<S: Source> Wait<S> {
         Phase::WAITING
     }
 
-    /// A later poll of a linked node: take it when it is first in line, or leave the waker.
+    /// A later poll of a linked node: take it if it can be had, or leave the waker.
     fn poll_linked(&self, waker: &Waker) -> Phase {
         let mut fresh = None;
         let old = loop {
@@ -130,16 +163,19 @@ impl<S: Source> Wait<S> {
                     return other;
                 }
             }
-            // SAFETY: I2: Waiting, so it is linked; a node aside is never the first in the list.
-            match unsafe { held.take(&self.node, |bits| self.source.admit(bits)) } {
-                Ok(rest) => {
-                    if let Some(held) = rest {
-                        self.source.settle(held);
+            if self.source.is_in_line(&mut held, &self.node) {
+                // SAFETY: I2: Waiting, so it is linked, and not aside.
+                match unsafe { held.take(&self.node, |bits| self.source.admit(bits)) } {
+                    Ok(rest) => {
+                        self.node.go(Phase::NOTIFIED); // it has it, whatever panics from here on
+                        if let Some(held) = rest {
+                            self.source.settle(held);
+                        }
+                        drop(self.node.retire());
+                        return Phase::NOTIFIED;
                     }
-                    drop(self.node.retire());
-                    return Phase::NOTIFIED;
+                    Err(back) => held = back,
                 }
-                Err(back) => held = back,
             }
             let known = self.node.will_wake(&mut held, waker);
             let done = match fresh.take() {
@@ -286,7 +322,7 @@ macro_rules! wait_future {
         $(#[$meta])*
         #[must_use = "futures do nothing unless polled"]
         pub struct $name<$($decl)*> {
-            wait: $crate::wait::Wait<$source>,
+            pub(super) wait: $crate::wait::Wait<$source>,
         }
 
         impl<$($gen)*> core::future::Future for $name<$($arg)*> {

@@ -163,17 +163,14 @@ impl<'a> Held<'a> {
         unsafe { unlink_inner(me, newest) };
     }
 
-    /// Takes `node` out and what `admit` allows with it, if `node` is the oldest. Err: not now.
+    /// Takes `node` out and what `admit` allows with it. Err: not now.
     ///
     /// # Safety
-    /// (a) `node` is linked, and stays valid until this `Held` has published.
+    /// (a) `node` is linked in the list, not aside, and stays valid until this `Held` has published.
     pub(crate) unsafe fn take(mut self, node: &Node, admit: impl Fn(Bits) -> Admit) -> Result<Option<Self>, Self> {
         loop {
             let Admit::Take(bits) = admit(self.bits()) else { return Err(self) };
-            if !ptr::eq(self.oldest(), node) {
-                return Err(self);
-            }
-            if !ptr::eq(self.newest(), node) {
+            if !ptr::eq(self.newest(), node) || !node.older().is_null() {
                 // There are others: take it before the list changes.
                 if self.change(bits) {
                     // SAFETY: (a).
@@ -186,7 +183,10 @@ impl<'a> Held<'a> {
             // SAFETY: (a).
             unsafe { self.remove(node, None) };
             match self.publish(bits) {
-                Ok(_unmasked) => return Ok(None),
+                Ok(mask) => {
+                    mask.leave();
+                    return Ok(None);
+                }
                 Err(again) => self = again,
             }
             // Either it is still in the word, and was not taken out; or newcomers made `refresh` take it out.

@@ -35,7 +35,7 @@ pub(crate) mod word;
 #[cfg(test)]
 pub(crate) mod stall;
 
-pub(crate) use future::{Source, Wait, wait_future};
+pub(crate) use future::{Source, Wait, header_of, wait_future};
 pub use handle::Handle;
 pub(crate) use handle::Reaches;
 pub(crate) use held::Held;

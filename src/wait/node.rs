@@ -24,6 +24,8 @@ pub(super) struct Tags {
     pub(super) overtaken: u8,
     /// It waits for a predicate, which a notifier has to run.
     pub(super) asks: bool,
+    /// It was linked in a side list by its owner, and is there still.
+    pub(super) aside: bool,
 }
 
 /// One waiter; the first field of every wait future.
@@ -39,7 +41,7 @@ impl Node {
     pub(crate) fn new(phase: Phase) -> Self {
         Self {
             links: UnsafeCell::new(Links { older: ptr::null_mut(), newer: ptr::null_mut(), waker: None }),
-            tags: UnsafeCell::new(Tags { token: Token::None, overtaken: 0, asks: false }),
+            tags: UnsafeCell::new(Tags { token: Token::None, overtaken: 0, asks: false, aside: false }),
             phase: AtomicU8::new(phase.0),
             alone: Cell::new(false),
         }
@@ -130,6 +132,11 @@ impl Node {
     /// Whether the waker in a linked node would wake the same task.
     pub(crate) fn will_wake(&self, _held: &mut Held<'_>, waker: &Waker) -> bool {
         self.links(|l| l.waker.as_ref().is_some_and(|mine| mine.will_wake(waker)))
+    }
+
+    /// Whether its owner put a linked node aside, and no notifier has moved it.
+    pub(crate) fn is_aside(&self, _held: &mut Held<'_>) -> bool {
+        self.tags().aside
     }
 
     /// The token of a linked node.

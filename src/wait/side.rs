@@ -101,7 +101,7 @@ impl Side {
             unsafe { at(last) }.links(|l| core::mem::replace(&mut l.newer, me))
         };
         node.links(|l| *l = Links { older: last, newer: first, waker: Some(waker) });
-        node.set_tags(Tags { token: Token::None, overtaken: 0, asks });
+        node.set_tags(Tags { token: Token::None, overtaken: 0, asks, aside: true });
         node.alone.set(false);
         node.set_phase(Phase::WAITING);
         self.set_newest(me);
@@ -241,7 +241,7 @@ impl Walk {
         unsafe { side.unlink(held, node) };
         // SAFETY: I1: its owner takes it out under the flag only, which is held.
         let this = unsafe { at(node) };
-        this.set_tags(Tags { token, overtaken: 0, asks: this.tags().asks });
+        this.set_tags(Tags { token, overtaken: 0, asks: this.tags().asks, aside: false });
         loop {
             let newest = held.newest();
             this.links(|l| (l.older, l.newer) = (newest, ptr::null_mut()));
@@ -283,9 +283,9 @@ impl fmt::Debug for Claim {
 }
 
 impl Claim {
-    /// What follows the node in its future: the source, valid for as long as this lives.
-    pub(crate) fn source(&self) -> *const () {
-        self.node.cast_const().wrapping_add(1).cast()
+    /// The node, whose future lives for as long as this does.
+    pub(crate) fn node(&self) -> *const Node {
+        self.node
     }
 
     /// Gives the node back, the flag being held.

@@ -221,7 +221,7 @@ impl WaitList {
         }
     }
 
-    /// T1: takes what `admit` allows, or gets `node` in line with `waker`. Says whether it was taken.
+    /// T1: takes what `admit` allows, or gets `me` in line with `waker`. Says whether it was taken; then it is Notified.
     ///
     /// # Safety
     /// (a) `me` is Idle, stays valid and in place until it is in no list again, and (b) is aligned for [`Bits`].
@@ -257,7 +257,7 @@ impl WaitList {
             match if to == word { Ok(()) } else { self.swap(word, to) } {
                 Ok(()) if to.node() == me => return false,
                 Ok(()) => {
-                    node.go(Phase::IDLE);
+                    node.go(Phase::NOTIFIED);
                     return true;
                 }
                 Err(now) => word = now,

@@ -1,0 +1,240 @@
+//! The waits of a [`Condition`]: for its lock, for a notification, for a predicate.
+#![allow(unsafe_code)]
+// The labels are those declared in condition.rs.
+use core::{marker::PhantomData, mem::ManuallyDrop};
+
+use super::{
+    condition::{Condition, ConditionGuard},
+    mutex::{ASKED, Mutex},
+};
+use crate::{
+    sys::{Panics, Unwinding, cell::UnsafeCell},
+    wait::{
+        Admit, Bits, Claim, Handle, Held, Node, Reaches, Side, Source, Token, Wait, WaitList, Word, header_of,
+        wait_future,
+    },
+};
+
+/// A predicate is being run: if it unwinds through here, the claim is given up.
+pub(super) struct Running<'c, T: ?Sized> {
+    pub(super) claim: ManuallyDrop<Claim>,
+    pub(super) condition: &'c Condition<T>,
+}
+
+impl<T: ?Sized> Running<'_, T> {
+    /// Runs the predicate. None: it panicked, and its owner is to see to that.
+    pub(super) fn ask(&self, data: &T) -> Option<bool> {
+        let node = self.claim.node();
+        // SAFETY: I2: claimed, so linked and in place; what asks has a `Call` for the `T` of this condition as its header.
+        let call = unsafe { header_of::<Call<T>>(node) };
+        let mut panics = Panics::new();
+        // SAFETY: I2: the claim gives the predicate to this notifier alone; the header is that of this wait.
+        panics.catch(|| unsafe { call(node, data) })
+    }
+
+    pub(super) fn into_claim(self) -> Claim {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, nor dropped.
+        unsafe { ManuallyDrop::take(&mut this.claim) }
+    }
+}
+
+impl<T: ?Sized> Drop for Running<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: dropped once, and not used again.
+        unsafe { ManuallyDrop::take(&mut self.claim) }.abandon(&self.condition.walk);
+    }
+}
+
+/// When a wait that got the lock is over.
+pub(super) trait Until<T: ?Sized> {
+    /// What a notifier finds behind the node.
+    type Header: Copy;
+
+    /// Whether a notifier has to run a predicate first.
+    const ASKS: bool;
+
+    fn header<H: Handle<Target = Condition<T>>>() -> Self::Header;
+
+    /// Whether it is over; the lock is held, `token` came.
+    fn holds(&self, data: &T, token: Token) -> bool;
+}
+
+/// At once.
+pub(super) struct Locked;
+
+impl<T: ?Sized> Until<T> for Locked {
+    type Header = ();
+
+    const ASKS: bool = false;
+
+    fn header<H: Handle<Target = Condition<T>>>() {}
+
+    fn holds(&self, _: &T, _: Token) -> bool {
+        true
+    }
+}
+
+/// When it was notified.
+pub(super) struct Notified;
+
+impl<T: ?Sized> Until<T> for Notified {
+    type Header = ();
+
+    const ASKS: bool = false;
+
+    fn header<H: Handle<Target = Condition<T>>>() {}
+
+    fn holds(&self, _: &T, token: Token) -> bool {
+        token != Token::None
+    }
+}
+
+/// Runs the predicate of the wait that a node begins.
+pub(super) type Call<T> = unsafe fn(*const Node, &T) -> bool;
+
+/// When a predicate holds.
+pub(super) struct When<P>(UnsafeCell<P>);
+
+impl<P> When<P> {
+    pub(super) fn new(predicate: P) -> Self {
+        Self(UnsafeCell::new(predicate))
+    }
+}
+
+/// Runs the predicate of the wait that `node` begins.
+///
+/// # Safety
+/// (a) `node` is that of a live `Wait<Waiting<T, When<P>, H>>`, (b) whose predicate nobody else runs.
+unsafe fn call<T: ?Sized, P: FnMut(&T) -> bool, H: Handle<Target = Condition<T>>>(node: *const Node, data: &T) -> bool {
+    // SAFETY: (a).
+    let waiting = unsafe { Wait::<Waiting<'_, T, When<P>, H>>::source_of(node) };
+    // SAFETY: (b).
+    waiting.until.0.with_mut(|predicate| unsafe { (*predicate)(data) })
+}
+
+impl<T: ?Sized, P: FnMut(&T) -> bool> Until<T> for When<P> {
+    type Header = Call<T>;
+
+    const ASKS: bool = true;
+
+    fn header<H: Handle<Target = Condition<T>>>() -> Call<T> {
+        call::<T, P, H>
+    }
+
+    fn holds(&self, data: &T, token: Token) -> bool {
+        // SAFETY: I2: its owner asks, and the node is in no list.
+        let holds = self.0.with_mut(|predicate| unsafe { (*predicate)(data) });
+        assert!(token != Token::Panicked, "the predicate of this wait panicked when a notifier called it");
+        holds
+    }
+}
+
+/// A wait for the lock, and then for `until`.
+pub(super) struct Waiting<'a, T: ?Sized, U, H> {
+    until: U,
+    handle: H,
+    _type: Reaches<'a, T>,
+}
+
+impl<T: ?Sized, U, H> Waiting<'_, T, U, H> {
+    pub(super) fn new(until: U, handle: H) -> Self {
+        Self { until, handle, _type: PhantomData }
+    }
+}
+
+impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Waiting<'a, T, U, H> {
+    type Output = ConditionGuard<'a, T, H>;
+    type Header = U::Header;
+
+    fn header() -> U::Header {
+        U::header::<H>()
+    }
+
+    #[inline(always)]
+    fn list(&self) -> &WaitList {
+        self.handle.list()
+    }
+
+    fn side(&self) -> Option<&Side> {
+        Some(&self.handle.side)
+    }
+
+    #[inline(always)]
+    fn try_take(&self) -> Result<(), Word> {
+        self.handle.mutex.try_take()
+    }
+
+    #[inline(always)]
+    fn admit(&self, bits: Bits) -> Admit {
+        Mutex::<T>::admit(bits)
+    }
+
+    fn settle(&self, held: Held<'_>) {
+        self.handle.settle(held);
+    }
+
+    fn is_in_line(&self, held: &mut Held<'_>, node: &Node) -> bool {
+        !node.is_aside(held)
+    }
+
+    fn leaving(&self, held: &mut Held<'_>, node: &Node) {
+        self.handle.walk.avoid(held, &self.handle.side, node);
+    }
+
+    #[inline]
+    fn finish(&self, token: Token) -> Option<Self::Output> {
+        // SAFETY: mutex I2: this wait has LOCKED.
+        let data = unsafe { self.handle.mutex.data() };
+        self.until.holds(data, token).then(|| ConditionGuard::new(self.handle.clone()))
+    }
+
+    fn park(&self, token: Token, link: impl FnOnce(&mut Held<'_>, &Side, bool)) {
+        let condition = &*self.handle;
+        if token == Token::One {
+            condition.ask(1); // I4: not spent
+        }
+        loop {
+            let mut held = condition.list().hold();
+            if held.bits().has(ASKED) {
+                // SAFETY: mutex I2: this wait has LOCKED.
+                condition.carry_out(held, unsafe { condition.mutex.data() });
+                continue;
+            }
+            link(&mut held, &condition.side, U::ASKS);
+            return condition.mutex.release(held);
+        }
+    }
+
+    fn give_back(&self, token: Token, owns: bool) {
+        if token == Token::One {
+            self.handle.ask(1); // I4
+        }
+        if owns {
+            self.handle.unlock(Unwinding::here());
+        } else {
+            self.handle.settle(self.handle.list().hold()); // I3
+        }
+    }
+}
+
+wait_future! {
+    /// The future of [`Condition::lock`].
+    pub struct ConditionLock['a, T: ?Sized, H: Handle<Target = Condition<T>> = &'a Condition<T>]
+        ['a, T: ?Sized, H: Handle<Target = Condition<T>>]['a, T, H](Waiting<'a, T, Locked, H>) -> ConditionGuard<'a, T, H>
+}
+
+wait_future! {
+    /// The future of [`Condition::wait`].
+    pub struct ConditionWait['a, T: ?Sized, H: Handle<Target = Condition<T>> = &'a Condition<T>]
+        ['a, T: ?Sized, H: Handle<Target = Condition<T>>]['a, T, H](Waiting<'a, T, Notified, H>) -> ConditionGuard<'a, T, H>
+}
+
+wait_future! {
+    /// The future of [`Condition::wait_for`] and [`Condition::wait_until`].
+    pub struct ConditionWaitFor[
+        'a, T: ?Sized, P: FnMut(&T) -> bool + Send, H: Handle<Target = Condition<T>> = &'a Condition<T>
+    ]['a, T: ?Sized, P: FnMut(&T) -> bool + Send, H: Handle<Target = Condition<T>>]['a, T, P, H](
+        Waiting<'a, T, When<P>, H>
+    ) -> ConditionGuard<'a, T, H>
+}
