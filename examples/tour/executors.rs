@@ -1,0 +1,226 @@
+//! The executors of the tour, and what a program sees of them.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::ValueEnum;
+use testudo::{
+    Event,
+    run::{Clock, Sim, block_on},
+};
+
+use crate::{
+    timeline::{Line, Timeline},
+    watchdog::Watchdog,
+};
+
+/// What a program needs besides testudo: to sleep and to say something.
+pub trait Env: Clone {
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
+    fn say(&self, text: impl Into<String>);
+}
+
+/// What a program said, and who was left waiting if it could not end.
+pub type Played = (Vec<Line>, Option<String>);
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(clippy::enum_variant_names, reason = "these are names of crates")]
+pub enum Executor {
+    /// The deterministic simulation of testudo, in virtual time
+    Sim,
+    /// async-executor on two threads
+    AsyncExecutor,
+    /// tokio with two worker threads
+    Tokio,
+    /// smol's global executor
+    Smol,
+}
+
+impl Executor {
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// How fast a real clock runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Pace(u32);
+
+impl Pace {
+    pub const REAL: Self = Self(1);
+    /// Half a second takes 25 ms.
+    pub const FAST: Self = Self(20);
+
+    pub fn slower(self) -> Self {
+        Self((self.0 / 4).max(1))
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "clock x{}", self.0)
+    }
+}
+
+/// Plays a program, a `fn(impl Env) -> Vec<impl Future>`, on an executor.
+///
+/// This is a macro because the futures are of another type on each executor, `Send` on all but `Sim`, and a generic
+/// function has no way to ask for that.
+macro_rules! play {
+    ($program:path, $executor:expr, $pace:expr) => {
+        match $executor {
+            $crate::executors::Executor::Sim => $crate::executors::sim($program),
+            $crate::executors::Executor::AsyncExecutor => $crate::executors::async_executor($program, $pace),
+            $crate::executors::Executor::Tokio => $crate::executors::tokio($program, $pace),
+            $crate::executors::Executor::Smol => $crate::executors::smol($program, $pace),
+        }
+    };
+}
+pub(crate) use play;
+
+/// Virtual time.
+#[derive(Clone)]
+pub struct Virtual {
+    clock: Clock,
+    timeline: Timeline,
+}
+
+impl Env for Virtual {
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        self.clock.sleep(duration)
+    }
+
+    fn say(&self, text: impl Into<String>) {
+        self.timeline.say(|| self.clock.now(), text.into());
+    }
+}
+
+/// The timers of some executor.
+pub trait Timer: Clone {
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// Those of `async-io`, which smol uses and which run on any executor.
+#[derive(Clone)]
+pub struct AsyncIo;
+
+impl Timer for AsyncIo {
+    async fn sleep(duration: Duration) {
+        smol::Timer::after(duration).await;
+    }
+}
+
+/// Those of tokio.
+#[derive(Clone)]
+pub struct TokioTime;
+
+impl Timer for TokioTime {
+    async fn sleep(duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// Real time, run faster.
+#[derive(Clone)]
+pub struct Real<T> {
+    pace: Pace,
+    start: Instant,
+    timeline: Timeline,
+    timer: PhantomData<T>,
+}
+
+impl<T> Real<T> {
+    fn new(pace: Pace, timeline: &Timeline) -> Self {
+        Self { pace, start: Instant::now(), timeline: timeline.clone(), timer: PhantomData }
+    }
+}
+
+impl<T: Timer> Env for Real<T> {
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        T::sleep(duration / self.pace.0)
+    }
+
+    fn say(&self, text: impl Into<String>) {
+        self.timeline.say(|| self.start.elapsed() * self.pace.0, text.into());
+    }
+}
+
+/// Ends a program that hangs.
+fn watch(executor: Executor, timeline: &Timeline) -> Watchdog {
+    let timeline = timeline.clone();
+    Watchdog::new(executor.name(), Duration::from_secs(30), move || timeline.to_string())
+}
+
+/// Plays on the simulation.
+pub fn sim<F>(program: impl FnOnce(Virtual) -> Vec<F>) -> Played
+where
+    F: Future<Output = ()> + 'static,
+{
+    let (sim, timeline) = (Sim::new(), Timeline::default());
+    let _watchdog = watch(Executor::Sim, &timeline);
+    for task in program(Virtual { clock: sim.clock(), timeline: timeline.clone() }) {
+        sim.spawn(task).detach();
+    }
+    let stall = sim.run_until_stalled();
+    (timeline.lines(), stall.map(|stall| stall.to_string()))
+}
+
+/// Plays on async-executor, run by two threads until an [`Event`] stops them.
+pub fn async_executor<F>(program: impl FnOnce(Real<AsyncIo>) -> Vec<F>, pace: Pace) -> Played
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (executor, done, timeline) = (async_executor::Executor::new(), Event::new(), Timeline::default());
+    let _watchdog = watch(Executor::AsyncExecutor, &timeline);
+    thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| block_on(executor.run(done.wait())));
+        }
+        let tasks: Vec<_> = program(Real::new(pace, &timeline)).into_iter().map(|task| executor.spawn(task)).collect();
+        block_on(async {
+            for task in tasks {
+                task.await;
+            }
+        });
+        done.set();
+    });
+    (timeline.lines(), None)
+}
+
+/// Plays on tokio's multi-threaded runtime.
+pub fn tokio<F>(program: impl FnOnce(Real<TokioTime>) -> Vec<F>, pace: Pace) -> Played
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let timeline = Timeline::default();
+    let _watchdog = watch(Executor::Tokio, &timeline);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
+    runtime.expect("tokio starts").block_on(async {
+        let tasks: Vec<_> = program(Real::new(pace, &timeline)).into_iter().map(tokio::spawn).collect();
+        for task in tasks {
+            task.await.expect("no task panics");
+        }
+    });
+    (timeline.lines(), None)
+}
+
+/// Plays on smol's global executor.
+pub fn smol<F>(program: impl FnOnce(Real<AsyncIo>) -> Vec<F>, pace: Pace) -> Played
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let timeline = Timeline::default();
+    let _watchdog = watch(Executor::Smol, &timeline);
+    smol::block_on(async {
+        let tasks: Vec<_> = program(Real::new(pace, &timeline)).into_iter().map(smol::spawn).collect();
+        for task in tasks {
+            task.await;
+        }
+    });
+    (timeline.lines(), None)
+}

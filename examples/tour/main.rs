@@ -1,0 +1,171 @@
+//! A tour of testudo: programs of an asyncio textbook, run on several executors and compared with what CPython 3.11 and
+//! 3.13 print; then a TCP service with real sockets.
+//!
+//! Each program is written once, for any executor. On `sim` the clock is virtual, and every line has to come at CPython's
+//! time; on the others it is real but faster, and the order has to be CPython's.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "examples have std")]
+
+use std::{process::ExitCode, time::Instant};
+
+use clap::{
+    CommandFactory, Parser, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+};
+
+mod condition;
+mod echo;
+mod event;
+mod executors;
+mod timeline;
+mod watchdog;
+
+use executors::{Executor, Pace, Played};
+use timeline::{Order, Step, differences, is_late};
+
+/// Runs the programs of an asyncio textbook on testudo, and compares what they print with CPython.
+#[derive(Parser)]
+#[command(name = "tour", after_help = "Example: cargo run --example tour -- --section condition --executor tokio")]
+struct Args {
+    /// What to run
+    #[arg(long, value_name = "NAME", default_value = "all", value_parser = chosen::<Section>())]
+    section: Chosen<Section>,
+    /// What to run it on
+    #[arg(long, value_name = "NAME", default_value = "all", value_parser = chosen::<Executor>())]
+    executor: Chosen<Executor>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// A producer, and three consumers that wait for 5, 3 and 2 items
+    Condition,
+    /// Three workers that wait for an initialization
+    Event,
+    /// A TCP service with a pool of eight resources and 200 clients; on smol only
+    Echo,
+}
+
+/// One value of `T`, or all of them.
+#[derive(Clone)]
+struct Chosen<T>(Vec<T>);
+
+fn chosen<T: ValueEnum + Send + Sync + 'static>() -> impl TypedValueParser<Value = Chosen<T>> {
+    let names = T::value_variants().iter().filter_map(T::to_possible_value);
+    PossibleValuesParser::new(names.chain([PossibleValue::new("all").help("All of these")])).map(|name| {
+        let all = || T::value_variants().to_vec();
+        Chosen(T::from_str(&name, false).map_or_else(|_| all(), |one| vec![one]))
+    })
+}
+
+/// What the runs came to.
+#[derive(Default)]
+struct Tally {
+    sections: usize,
+    compared: usize,
+    served: usize,
+    failed: usize,
+}
+
+impl Tally {
+    /// The last line of the tour.
+    fn summary(&self) -> String {
+        let runs = self.compared + self.served;
+        let mut line = format!("tour: {}, {}", count(self.sections, "section"), count(runs, "run"));
+        if self.failed > 0 {
+            return line + &format!(", {} FAILED", self.failed);
+        }
+        if self.compared > 0 {
+            line += ", all as CPython";
+        }
+        if self.served > 0 {
+            line += ", nothing lost";
+        }
+        line
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn main() -> ExitCode {
+    let Args { section: Chosen(mut sections), executor: Chosen(executors) } = Args::parse();
+    if !executors.contains(&Executor::Smol) {
+        if sections == [Section::Echo] {
+            let text = "the section `echo` runs on smol only";
+            Args::command().error(ErrorKind::ArgumentConflict, text).exit();
+        }
+        sections.retain(|&section| section != Section::Echo);
+    }
+    let mut tally = Tally { sections: sections.len(), ..Tally::default() };
+    for section in sections {
+        match section {
+            Section::Condition => {
+                compare("15.2.1 Condition", condition::CPYTHON, condition::play, &executors, &mut tally);
+            }
+            Section::Event => compare("15.3.1 Event", event::CPYTHON, event::play, &executors, &mut tally),
+            Section::Echo => serve(&mut tally),
+        }
+        println!();
+    }
+    println!("{}", tally.summary());
+    if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plays a program on each of the executors and compares what it says with CPython's output.
+fn compare(title: &str, cpython: &[Step], play: fn(Executor, Pace) -> Played, on: &[Executor], tally: &mut Tally) {
+    println!("{title}");
+    for &executor in on {
+        let since = Instant::now();
+        tally.compared += 1;
+        let outcome = match executor {
+            Executor::Sim => exactly(cpython, play(executor, Pace::REAL)),
+            _ => in_order(cpython, |pace| play(executor, pace)),
+        };
+        let (name, took) = (executor.name(), since.elapsed().as_secs_f64());
+        match outcome {
+            Ok(how) => println!("  {name:<15} as CPython in {took:.3} s: {how}"),
+            Err(text) => {
+                tally.failed += 1;
+                println!("  {name:<15} DIFFERS from CPython (-)\n{text}");
+            }
+        }
+    }
+}
+
+/// In virtual time: the same lines, in the same order, at the same times.
+fn exactly(cpython: &[Step], (lines, stall): Played) -> Result<String, String> {
+    differences(cpython, &lines, Order::Exact).map_err(|text| text + &stall.unwrap_or_default())?;
+    let mut how = format!("{} lines, to the moment", lines.len());
+    for line in &lines {
+        how += &format!("\n    {line}");
+    }
+    Ok(how)
+}
+
+/// In real time: the same lines, in an order that the program allows. A busy machine may be so late that a whole step of
+/// the program is overtaken by the next one: then once more, slower.
+fn in_order(cpython: &[Step], play: impl Fn(Pace) -> Played) -> Result<String, String> {
+    let mut pace = Pace::FAST;
+    loop {
+        let (lines, _) = play(pace);
+        match differences(cpython, &lines, Order::Causal) {
+            Ok(()) => return Ok(format!("{} lines in order, {pace}", lines.len())),
+            Err(_) if is_late(cpython, &lines) && pace != Pace::REAL => pace = pace.slower(),
+            Err(text) => return Err(text),
+        }
+    }
+}
+
+/// Runs the TCP service.
+fn serve(tally: &mut Tally) {
+    println!("TCP echo service, {} resources for {} clients", echo::RESOURCES, echo::CLIENTS);
+    tally.served += 1;
+    match echo::run() {
+        Ok(report) => println!("{report}"),
+        Err(text) => {
+            tally.failed += 1;
+            println!("  FAILED: {text}");
+        }
+    }
+}

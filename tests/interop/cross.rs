@@ -1,0 +1,197 @@
+//! Tasks of several executors that share one primitive.
+
+use std::{
+    future::pending,
+    pin::pin,
+    sync::{Arc, Barrier},
+    thread,
+    time::Duration,
+};
+
+use async_executor::LocalExecutor;
+use futures_lite::future::poll_once;
+use testudo::{
+    Condition, Event, Mutex,
+    run::{Sim, block_on},
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    executors::{self, Task},
+    watched,
+};
+
+fn tokio() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
+}
+
+#[test]
+fn a_tokio_task_signals_a_smol_task_and_a_blocked_thread() {
+    watched(|| {
+        let event = Arc::new(Event::new());
+        let ready = Arc::new(Barrier::new(2));
+        let thread = thread::spawn({
+            let (event, ready) = (Arc::clone(&event), Arc::clone(&ready));
+            move || {
+                ready.wait();
+                event.wait_blocking();
+            }
+        });
+        let mut wait = Box::pin(Event::wait_with(Arc::clone(&event)));
+        assert!(block_on(poll_once(wait.as_mut())).is_none());
+        let task = smol::spawn(wait);
+        ready.wait();
+        let runtime = tokio();
+        let signal = runtime.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            event.set();
+        });
+        smol::block_on(task);
+        thread.join().unwrap();
+        runtime.block_on(signal).unwrap();
+    });
+}
+
+/// Takes every `members`-th turn.
+async fn take_turns(turn: Arc<Condition<usize>>, me: usize, members: usize, laps: usize) {
+    for lap in 0..laps {
+        let mut now = turn.wait_until(move |now| now % members == me).await;
+        assert_eq!(*now, lap * members + me);
+        *now += 1;
+        turn.notify(&now, 1);
+    }
+}
+
+#[test]
+fn the_turn_goes_round_all_executors_and_a_blocked_thread() {
+    const LAPS: usize = 200;
+    let members: [fn(Task); 7] = [
+        |task| {
+            let sim = Sim::new();
+            let _others = sim.external();
+            sim.block_on(task).unwrap();
+        },
+        |task| executors::async_executor(vec![task]),
+        |task| executors::local_executor(vec![task]),
+        |task| executors::smol(vec![task]),
+        |task| executors::tokio_current_thread(vec![task]),
+        |task| executors::tokio_multi_thread(vec![task]),
+        |task| block_on(task),
+    ];
+    watched(move || {
+        let turn = Arc::new(Condition::new(0));
+        let n = members.len() + 1;
+        thread::scope(|threads| {
+            for (me, run) in members.into_iter().enumerate() {
+                let task = take_turns(Arc::clone(&turn), me, n, LAPS);
+                threads.spawn(move || run(Box::pin(task)));
+            }
+            threads.spawn(|| {
+                for _ in 0..LAPS {
+                    let mut now = turn.wait_until_blocking(|now| now % n == n - 1);
+                    *now += 1;
+                    turn.notify(&now, 1);
+                }
+            });
+        });
+        assert_eq!(*turn.try_lock().unwrap(), n * LAPS);
+    });
+}
+
+#[test]
+fn a_lock_taken_on_tokio_may_be_freed_by_a_thread_for_a_smol_task() {
+    watched(|| {
+        let lock = Arc::new(Mutex::new(1));
+        let runtime = tokio();
+        let mut guard = runtime.block_on(runtime.spawn(Mutex::lock_with(Arc::clone(&lock)))).unwrap();
+        let mut wait = Box::pin(Mutex::lock_with(Arc::clone(&lock)));
+        assert!(block_on(poll_once(wait.as_mut())).is_none());
+        let task = smol::spawn(async move { *wait.await });
+        thread::spawn(move || *guard += 1).join().unwrap();
+        assert_eq!(smol::block_on(task), 2);
+    });
+}
+
+#[test]
+fn a_timeout_of_tokio_gives_up_a_wait_and_its_notification_goes_to_the_next() {
+    watched(|| {
+        tokio().block_on(async {
+            let items = Condition::new(0);
+            let timed = tokio::time::timeout(Duration::from_millis(10), items.wait_until(|&n| n > 0)).await;
+            assert!(timed.is_err());
+            let mut first = Box::pin(tokio::time::timeout(Duration::from_secs(50), items.wait_until(|&n| n > 0)));
+            let mut second = pin!(items.wait_until(|&n| n > 0));
+            assert!(poll_once(first.as_mut()).await.is_none());
+            assert!(poll_once(second.as_mut()).await.is_none());
+            let mut now = items.lock().await;
+            *now += 1;
+            items.notify(&now, 1);
+            drop(now);
+            drop(first);
+            assert_eq!(*second.await, 1);
+        });
+    });
+}
+
+/// An executor that runs tasks for a moment and then is dropped with them.
+type Dropped = fn(Vec<Task>);
+
+#[test]
+fn an_executor_that_is_dropped_takes_its_waiters_out_of_line() {
+    let dropped: [Dropped; 5] = [
+        |tasks| {
+            let sim = Sim::new();
+            for task in tasks {
+                sim.spawn(task).detach();
+            }
+            assert_eq!(sim.run_until_stalled().unwrap().blocked().len(), 3);
+        },
+        |tasks| {
+            let executor = LocalExecutor::new();
+            for task in tasks {
+                executor.spawn(task).detach();
+            }
+            while executor.try_tick() {}
+        },
+        |tasks| {
+            let executor = async_executor::Executor::new();
+            for task in tasks {
+                executor.spawn(task).detach();
+            }
+            while executor.try_tick() {}
+        },
+        |tasks| drop_tokio(&Builder::new_current_thread().build().unwrap(), tasks),
+        |tasks| drop_tokio(&Builder::new_multi_thread().worker_threads(2).build().unwrap(), tasks),
+    ];
+    fn drop_tokio(runtime: &Runtime, tasks: Vec<Task>) {
+        for task in tasks {
+            runtime.spawn(task);
+        }
+        runtime.block_on(futures_lite::future::yield_now());
+    }
+    for run_and_drop in dropped {
+        watched(move || {
+            let shared = Arc::new((Event::new(), Mutex::new(()), Condition::new(0)));
+            let guard = shared.1.try_lock().unwrap();
+            let [a, b, c] = [(); 3].map(|()| Arc::clone(&shared));
+            run_and_drop(vec![
+                Box::pin(async move {
+                    a.0.wait().await;
+                    pending().await
+                }),
+                Box::pin(async move { drop(b.1.lock().await) }),
+                Box::pin(async move { drop(c.2.wait_until(|&n| n > 0).await) }),
+            ]);
+            shared.0.set();
+            drop(guard);
+            let mut now = shared.2.try_lock().unwrap();
+            *now = 1;
+            shared.2.notify_all(&now);
+            drop(now);
+            assert_eq!(format!("{:?}", shared.0), "Event { set: true, waiters: false }");
+            assert_eq!(format!("{:?}", shared.1), "Mutex { locked: false, waiters: false, .. }");
+            assert_eq!(format!("{:?}", shared.2), "Condition { locked: false, waiters: false, .. }");
+            assert_eq!(Arc::strong_count(&shared), 1);
+        });
+    }
+}
