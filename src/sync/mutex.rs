@@ -46,7 +46,7 @@ const POISONED: Bits = Bits::own(2);
 /// without bound, and a fifth overtaking of a future that is never polled again is the one case that still hangs.
 ///
 /// # Panics
-/// A panic that drops a guard leaves the data as it is and the lock usable. With `std`, [`is_poisoned`](Mutex::is_poisoned)
+/// A panic that drops a guard leaves the data as it is and the lock usable. With `std`, `is_poisoned`
 /// tells those who want to know.
 ///
 /// # Examples
