@@ -491,8 +491,8 @@ impl<T: ?Sized> Condition<T> {
             held.let_go().leave();
             return self.ask(n);
         }
-        let token = if n == ALL { Token::All } else { Token::One };
-        self.walk.begin(&mut held, &self.side);
+        let token = if n == ALL { Token::All } else { Token::One }; // I4
+        self.walk.begin(&mut held, &self.side); // I1: nobody is added behind it
         while n > 0 {
             match self.walk.look(&mut held) {
                 None => break,

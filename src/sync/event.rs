@@ -214,7 +214,7 @@ impl Event {
                 Some(held) => self.serve(held, waker),
             },
             Err(chain) => {
-                self.side.append(&mut held, chain);
+                self.side.append(&mut held, chain); // I2
                 self.serve(held, None);
             }
         }

@@ -153,6 +153,15 @@ impl<S: Source> Wait<S> {
 
     /// A later poll of a linked node: take it if it can be had, or leave the waker.
     fn poll_linked(&self, waker: &Waker) -> Phase {
+        let take = |bits| match self.source.admit(bits) {
+            Admit::Take(bits) => Some(bits),
+            _ => None,
+        };
+        if self.source.list().try_leave(&self.node, take) {
+            self.node.go(Phase::NOTIFIED);
+            drop(self.node.retire());
+            return Phase::NOTIFIED;
+        }
         let mut fresh = None;
         let old = loop {
             let mut held = self.source.list().hold();
@@ -163,7 +172,8 @@ impl<S: Source> Wait<S> {
                     return other;
                 }
             }
-            if self.source.is_in_line(&mut held, &self.node) {
+            let free = self.source.admit(held.bits()) != Admit::Wait;
+            if free && self.source.is_in_line(&mut held, &self.node) {
                 // SAFETY: I2: Waiting, so it is linked, and not aside.
                 match unsafe { held.take(&self.node, |bits| self.source.admit(bits)) } {
                     Ok(rest) => {
@@ -209,7 +219,7 @@ impl<S: Source> Wait<S> {
         let spin = Spin::new();
         loop {
             match self.node.phase() {
-                Phase::WAITING if self.source.list().try_leave(&self.node) => return (Token::None, false),
+                Phase::WAITING if self.source.list().try_leave(&self.node, Some) => return (Token::None, false),
                 Phase::WAITING => {}
                 Phase::CLAIMED => {
                     spin.pause();

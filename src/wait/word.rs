@@ -9,7 +9,7 @@
 //             older / newer: neighbours; newest.newer is the oldest once completed, null before; oldest.older is null
 //                 T1 push      w -> me | bits, me.older = node(w); needs no flag
 //                 T2 hold      w -> w | FLAG                        T3 publish  w -> newest | bits (FLAG off)
-//                 T4 change    bits, or the newest node, under FLAG T5 leave    me | bits -> null | bits, if pushed alone
+//                 T4 change    bits, or the newest node, under FLAG T5 leave    me | bits -> null | new bits, if pushed alone
 // INVARIANTS  I1 a linked node is valid and stays where it is until it is unlinked: its future unlinks it before it dies.
 //             I2 links, wakers and tags of linked nodes are touched only by the holder of FLAG (`&mut Held`); a node's
 //                owner may touch them while the node is in no list.
@@ -265,15 +265,16 @@ impl WaitList {
         }
     }
 
-    /// T5: takes out a node that was pushed on an empty list and is still alone and unheld. One RMW.
+    /// T5: takes out a node that was pushed on an empty list and is still alone and unheld, if `then` gives bits to leave
+    /// behind. One RMW.
     #[inline]
-    pub(crate) fn try_leave(&self, node: &Node) -> bool {
+    pub(crate) fn try_leave(&self, node: &Node, then: impl FnOnce(Bits) -> Option<Bits>) -> bool {
         let word = self.guess();
         // Nothing can get in front of a node that was pushed alone: if it is the newest, it is the only one.
         node.alone.get()
             && ptr::eq(word.node(), node)
             && !word.is_held()
-            && self.swap(word, Word::new(ptr::null_mut(), word.bits())).is_ok()
+            && then(word.bits()).is_some_and(|bits| self.swap(word, Word::new(ptr::null_mut(), bits)).is_ok())
     }
 
     /// Lets go of the flag when `step` says that nothing is owed any more (I6), and wakes outside it.
