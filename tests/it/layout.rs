@@ -1,0 +1,218 @@
+//! Sizes, and Send, Sync and Unpin in both directions, of every public type.
+use core::{
+    cell::{Cell, RefCell},
+    fmt::Debug,
+    marker::PhantomData,
+};
+use std::{rc::Rc, sync::Arc};
+
+use futures_core::FusedFuture;
+use static_assertions::{assert_impl_all, assert_not_impl_any};
+use testudo::{
+    Condition, ConditionGuard, Event, Handle, Mutex, MutexGuard,
+    sync::{ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Lock},
+};
+
+/// Sync and not Send, like a guard of the standard library.
+type SyncNotSend = std::sync::MutexGuard<'static, u8>;
+/// Neither.
+type Neither = Rc<u8>;
+/// Send and not Sync.
+type SendNotSync = Cell<u8>;
+
+type A<T> = Arc<T>;
+type R<T> = &'static T;
+type P<T> = fn(&T) -> bool;
+
+// ---- sizes
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn primitives_have_two_words_and_a_condition_four() {
+    assert!(size_of::<Event>() <= 16);
+    assert!(size_of::<Mutex<()>>() <= 16);
+    assert!(size_of::<Condition<()>>() <= 32);
+    assert!(size_of::<Mutex<u64>>() <= 16 + 8);
+    assert!(size_of::<Condition<u64>>() <= 32 + 8);
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn futures_have_six_words() {
+    assert!(size_of::<EventWait<R<Event>>>() <= 48);
+    assert!(size_of::<EventWait<A<Event>>>() <= 48);
+    assert!(size_of::<Lock<'static, ()>>() <= 48);
+    assert!(size_of::<Lock<'static, [u64; 100], A<Mutex<[u64; 100]>>>>() <= 48);
+    assert!(size_of::<ConditionLock<'static, ()>>() <= 48);
+    assert!(size_of::<ConditionLock<'static, (), A<Condition<()>>>>() <= 48);
+    assert!(size_of::<ConditionWait<'static, ()>>() <= 48);
+    assert!(size_of::<ConditionWait<'static, (), A<Condition<()>>>>() <= 48);
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn a_predicate_adds_its_own_size_and_a_word() {
+    fn check<T: FnMut(&()) -> bool + Send + 'static>(predicate: T) {
+        let cond = Condition::new(());
+        let size = size_of_val(&cond.wait_until(predicate));
+        let limit = (56 + size_of::<T>()).next_multiple_of(16);
+        assert!(size <= limit, "{size} > {limit} for {}", size_of::<T>());
+    }
+    check(|()| true);
+    let word = 1_u64;
+    check(move |()| word == 0);
+    let many = [1_u64; 10];
+    check(move |()| many[0] == 0);
+    let byte = 1_u8;
+    check(move |()| byte == 0);
+    check((|()| true) as P<()>);
+}
+
+#[test]
+fn guards_are_a_handle_and_a_flag() {
+    assert!(size_of::<MutexGuard<'static, ()>>() <= 2 * size_of::<usize>());
+    assert!(size_of::<ConditionGuard<'static, ()>>() <= 2 * size_of::<usize>());
+    assert!(size_of::<Option<MutexGuard<'static, ()>>>() <= 2 * size_of::<usize>());
+}
+
+// ---- Send and Sync: primitives
+
+assert_impl_all!(Event: Send, Sync, Unpin, Debug, Default);
+
+assert_impl_all!(Mutex<u8>: Send, Sync, Unpin, Debug, Default, From<u8>);
+assert_impl_all!(Mutex<SendNotSync>: Send, Sync);
+assert_not_impl_any!(Mutex<Neither>: Send, Sync);
+assert_not_impl_any!(Mutex<SyncNotSend>: Send, Sync);
+assert_not_impl_any!(Mutex<*const u8>: Send, Sync);
+assert_impl_all!(Mutex<dyn Debug + Send>: Send, Sync);
+assert_not_impl_any!(Mutex<dyn Debug + Sync>: Send, Sync);
+
+assert_impl_all!(Condition<u8>: Send, Sync, Unpin, Debug, Default, From<u8>);
+assert_impl_all!(Condition<SendNotSync>: Send, Sync);
+assert_not_impl_any!(Condition<Neither>: Send, Sync);
+assert_not_impl_any!(Condition<SyncNotSend>: Send, Sync);
+assert_not_impl_any!(Condition<*const u8>: Send, Sync);
+assert_impl_all!(Condition<[SendNotSync]>: Send, Sync);
+
+// ---- Send and Sync: guards
+
+assert_impl_all!(MutexGuard<'static, u8>: Send, Sync, Debug);
+assert_impl_all!(MutexGuard<'static, SendNotSync>: Send);
+assert_not_impl_any!(MutexGuard<'static, SendNotSync>: Sync);
+assert_not_impl_any!(MutexGuard<'static, Neither>: Send, Sync);
+// A shared guard leads to the lock, and the lock to the data by value: Sync is not enough.
+assert_not_impl_any!(MutexGuard<'static, SyncNotSend>: Send, Sync);
+assert_impl_all!(MutexGuard<'static, u8, A<Mutex<u8>>>: Send, Sync);
+assert_impl_all!(MutexGuard<'static, SendNotSync, A<Mutex<SendNotSync>>>: Send);
+assert_not_impl_any!(MutexGuard<'static, SendNotSync, A<Mutex<SendNotSync>>>: Sync);
+assert_not_impl_any!(MutexGuard<'static, SyncNotSend, A<Mutex<SyncNotSend>>>: Send, Sync);
+assert_not_impl_any!(MutexGuard<'static, u8, Rc<Mutex<u8>>>: Send, Sync);
+// A guard of a lock around a guard.
+assert_impl_all!(MutexGuard<'static, MutexGuard<'static, SendNotSync>>: Send);
+assert_not_impl_any!(MutexGuard<'static, MutexGuard<'static, SendNotSync>>: Sync);
+
+assert_impl_all!(ConditionGuard<'static, u8>: Send, Sync, Debug);
+assert_impl_all!(ConditionGuard<'static, SendNotSync>: Send);
+assert_not_impl_any!(ConditionGuard<'static, SendNotSync>: Sync);
+assert_not_impl_any!(ConditionGuard<'static, Neither>: Send, Sync);
+assert_not_impl_any!(ConditionGuard<'static, SyncNotSend>: Send, Sync);
+assert_impl_all!(ConditionGuard<'static, u8, A<Condition<u8>>>: Send, Sync);
+assert_impl_all!(ConditionGuard<'static, SendNotSync, A<Condition<SendNotSync>>>: Send);
+assert_not_impl_any!(ConditionGuard<'static, SendNotSync, A<Condition<SendNotSync>>>: Sync);
+assert_not_impl_any!(ConditionGuard<'static, u8, Rc<Condition<u8>>>: Send, Sync);
+
+// ---- Send, Sync and Unpin: futures
+
+assert_impl_all!(EventWait<R<Event>>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(EventWait<A<Event>>: Send, Sync, FusedFuture, Debug);
+assert_not_impl_any!(EventWait<Rc<Event>>: Send, Sync);
+assert_not_impl_any!(EventWait<R<Event>>: Unpin);
+assert_not_impl_any!(EventWait<A<Event>>: Unpin);
+
+assert_impl_all!(Lock<'static, u8>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(Lock<'static, SendNotSync>: Send);
+assert_impl_all!(Lock<'static, SendNotSync, A<Mutex<SendNotSync>>>: Send);
+assert_not_impl_any!(Lock<'static, Neither>: Send, Sync);
+assert_not_impl_any!(Lock<'static, SyncNotSend>: Send, Sync);
+assert_not_impl_any!(Lock<'static, u8, Rc<Mutex<u8>>>: Send, Sync);
+assert_not_impl_any!(Lock<'static, u8>: Unpin);
+assert_not_impl_any!(Lock<'static, u8, A<Mutex<u8>>>: Unpin);
+
+assert_impl_all!(ConditionLock<'static, u8>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(ConditionLock<'static, SendNotSync>: Send);
+assert_not_impl_any!(ConditionLock<'static, Neither>: Send, Sync);
+assert_not_impl_any!(ConditionLock<'static, SyncNotSend>: Send, Sync);
+assert_not_impl_any!(ConditionLock<'static, u8, Rc<Condition<u8>>>: Send, Sync);
+assert_not_impl_any!(ConditionLock<'static, u8>: Unpin);
+
+assert_impl_all!(ConditionWait<'static, u8>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(ConditionWait<'static, SendNotSync>: Send);
+assert_not_impl_any!(ConditionWait<'static, Neither>: Send, Sync);
+assert_not_impl_any!(ConditionWait<'static, SyncNotSend>: Send, Sync);
+assert_not_impl_any!(ConditionWait<'static, u8, Rc<Condition<u8>>>: Send, Sync);
+assert_not_impl_any!(ConditionWait<'static, u8>: Unpin);
+
+assert_impl_all!(ConditionWaitFor<'static, u8, P<u8>>: Send, FusedFuture, Debug);
+assert_impl_all!(ConditionWaitFor<'static, SendNotSync, P<SendNotSync>>: Send);
+assert_impl_all!(ConditionWaitFor<'static, u8, P<u8>, A<Condition<u8>>>: Send);
+assert_not_impl_any!(ConditionWaitFor<'static, Neither, P<Neither>>: Send, Sync);
+assert_not_impl_any!(ConditionWaitFor<'static, SyncNotSend, P<SyncNotSend>>: Send, Sync);
+assert_not_impl_any!(ConditionWaitFor<'static, u8, P<u8>, Rc<Condition<u8>>>: Send, Sync);
+assert_not_impl_any!(ConditionWaitFor<'static, u8, P<u8>>: Unpin);
+
+/// A predicate that is Send and not Sync makes a future that is Send; no predicate makes one that is shared.
+#[test]
+fn a_wait_with_a_predicate_is_send() {
+    fn is_send<T: Send>(_: &T) {}
+    let cond = Condition::new(0_u8);
+    let state = Cell::new(0);
+    is_send(&cond.wait_until(move |n| state.replace(*n) == *n));
+    let shared = Arc::new(Condition::new(0_u8));
+    let state = RefCell::new(0);
+    is_send(&Condition::wait_until_with(shared, move |n| *state.borrow() == *n));
+}
+
+#[test]
+fn futures_of_owned_handles_outlive_everything() {
+    fn is_static<T: 'static + Send>(_: T) {}
+    is_static(Event::wait_with(Arc::new(Event::new())));
+    is_static(Mutex::lock_with(Arc::new(Mutex::new(1))));
+    is_static(Mutex::try_lock_with(Arc::new(Mutex::new(1))));
+    is_static(Condition::lock_with(Arc::new(Condition::new(1))));
+    is_static(Condition::wait_until_with(Arc::new(Condition::new(1)), |_| true));
+}
+
+assert_impl_all!(A<Event>: Handle);
+assert_impl_all!(Rc<Event>: Handle);
+assert_impl_all!(R<Event>: Handle);
+assert_not_impl_any!(Box<Event>: Handle);
+assert_not_impl_any!(core::pin::Pin<&'static Event>: Handle);
+assert_not_impl_any!(&'static mut Event: Handle);
+
+// ---- const
+
+static EVENT: Event = Event::new();
+static MUTEX: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+static CONDITION: Condition<Option<Box<u8>>> = Condition::new(None);
+static PHANTOM: Mutex<PhantomData<u8>> = Mutex::new(PhantomData);
+
+#[test]
+fn constructors_are_const() {
+    EVENT.set();
+    assert!(EVENT.is_set());
+    MUTEX.try_lock().unwrap().push(1);
+    assert_eq!(MUTEX.try_lock().unwrap().len(), 1);
+    *CONDITION.try_lock().unwrap() = Some(Box::new(2));
+    assert_eq!(CONDITION.try_lock().unwrap().as_deref(), Some(&2));
+    let lines = [const { Event::new() }; 3];
+    lines[0].set();
+    assert!(lines[0].is_set() && !lines[1].is_set());
+    drop(PHANTOM.try_lock());
+}
+
+#[test]
+fn a_guard_of_shared_data_can_be_shared() {
+    fn is_sync<T: Sync>(_: &T) {}
+    let lock = Mutex::new(1_u8);
+    is_sync(&lock.try_lock().unwrap());
+}

@@ -1,0 +1,18 @@
+//! One binary for the integration tests: a file per topic.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "tests have std")]
+
+mod block_on;
+mod cancel;
+mod condition;
+mod debug;
+mod event;
+mod exact;
+mod fairness;
+mod layout;
+mod mutex;
+mod panics;
+mod reenter;
+mod regressions;
+mod sim;
+mod stress;
+mod support;
