@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Promise: a claim made in a file header (T1, I1, E1...) is used somewhere and a claim that is used was made; every unsafe
+# block says why it is sound, every atomic operation why its ordering suffices; unsafe code stays in the files named here.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/lib.sh
+may_be_unsafe=(
+    src/sys.rs
+    src/wait/node.rs
+    src/wait/word.rs
+    src/wait/held.rs
+    src/wait/side.rs
+    src/wait/future.rs
+    src/wait/batch.rs
+    src/sync/mutex.rs
+    src/sync/condition.rs
+    src/sync/until.rs
+)
+need_apt python3 python3-minimal
+python3 ci/labels.py "${may_be_unsafe[@]}"

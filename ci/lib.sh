@@ -1,0 +1,49 @@
+# Promise: a check that could not run, or that ran nothing, never counts as passed.
+# Sourced by the scripts here from the top of the tree: missing, need_apt, need_cargo, target_dir,
+# need_rustc_with_source, counted_tests, tested.
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive
+# One release build of the tests serves test.sh and valgrind, which names source lines by this.
+export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
+
+missing() { # WHAT: an error in CI, a skipped script on a laptop
+    if [ "${CI:-}" = true ]; then echo "error: missing: $1" >&2; exit 1; fi
+    echo "SKIP $0: missing: $1"; exit 0
+}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+need_apt() { # COMMAND-OR-FILE PACKAGE...: installs the packages unless the command, or the file, is there
+    local what=$1; shift
+    if [ -e "$what" ] || command -v "$what" >/dev/null; then return; fi
+    command -v apt-get >/dev/null || missing "$what (Debian packages: $*)"
+    echo "installing Debian packages: $*"
+    { as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends "$@" >/dev/null; } || missing "$what"
+    [ -e "$what" ] || command -v "$what" >/dev/null || missing "$what, even after installing $*"
+}
+
+need_cargo() { # COMMAND CRATE: installs the cargo tool unless it is there
+    if command -v "$1" >/dev/null; then return; fi
+    echo "installing from the package registry: $2"
+    cargo install --locked --quiet "$2" || missing "$1"
+}
+
+need_rustc_with_source() { # a compiler with the source of its library, for -Zbuild-std: sets RUSTC and RUSTC_BOOTSTRAP
+    need_apt /usr/lib/rustlib/src/rust/library/core/Cargo.toml rustc-web rust-web-src
+    export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+}
+
+target_dir() { export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/ci-$1"; } # NAME: its own build folder
+
+counted_tests() { # LOG: fails when no test ran
+    local n; n=$(awk '/^test result:/ { n += $4 + $6 } END { print n + 0 }' "$1")
+    if [ "$n" = 0 ]; then echo "error: no test ran" >&2; return 1; fi
+    echo "$n tests ran"
+}
+
+tested() { # COMMAND...: runs it, shows its output, fails with it or when no test ran
+    local log status=0; log=$(mktemp)
+    "$@" 2>&1 | tee "$log" || status=1
+    [ "$status" != 0 ] || counted_tests "$log" || status=1
+    rm -f "$log"; return "$status"
+}

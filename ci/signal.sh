@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Promise: a signal handler may set and clear an event, take and free a lock and notify a condition after every single
+# instruction of the list operation that it interrupts, and for ten seconds at random: nothing hangs, no wake-up is lost.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/lib.sh
+export TESTUDO_SIGNAL_SECS="${TESTUDO_SIGNAL_SECS:-10}"
+tested cargo test --release --test signal -- --nocapture --test-threads=1

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Promise: the tree is formatted, and no combination of features gives a warning of the compiler, of clippy or of rustdoc.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. ci/lib.sh
+cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || rustup component add rustfmt clippy || missing "rustfmt, clippy"
+target_dir style
+
+cargo fmt --all --check
+
+# The library alone: the crate's dev-dependency on itself turns std and sim on as soon as tests are compiled.
+for main in "" alloc std sim std,sim; do
+    for more in "" critical-section portable-atomic critical-section,portable-atomic; do
+        echo "clippy, library with [$main,$more]"
+        cargo clippy --quiet --lib --no-default-features --features "$main,$more" -- -D warnings
+    done
+done
+
+# Tests, examples and benches may write std:: where the library must write core:: or alloc::.
+warnings=(-D warnings -A clippy::std_instead_of_core -A clippy::std_instead_of_alloc -A clippy::alloc_instead_of_core)
+for features in "" critical-section portable-atomic; do
+    echo "clippy, everything with [std,$features]"
+    cargo clippy --quiet --all-targets --features "$features" -- "${warnings[@]}"
+done
+echo "clippy, the workspace with all features, and under loom"
+cargo clippy --quiet --workspace --all-targets --all-features -- "${warnings[@]}"
+RUSTFLAGS="--cfg testudo_loom" cargo clippy --quiet --lib --test loom -- "${warnings[@]}"
+
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features std,sim
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --no-default-features
