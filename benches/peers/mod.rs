@@ -1,0 +1,9 @@
+//! One adapter for each crate and job, in the best form that crate offers.
+//!
+//! A crate without a manual-reset event gets one from its notifications and an `AtomicBool`; such names end in `+ flag`.
+
+pub mod condition;
+pub mod event;
+pub mod mutex;
+
+pub use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex as Cs;
