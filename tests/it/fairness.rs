@@ -303,6 +303,44 @@ fn a_greedy_task_does_not_starve_a_polite_one() {
     assert!(done.unwrap() <= Duration::from_millis(60), "four overtakings each, at a millisecond");
 }
 
+/// The limit of an offer: it wakes the first in line only. Who is behind a future that nobody polls is not woken for it, but
+/// gets the lock as soon as it is polled for another reason.
+#[test]
+fn a_waiter_behind_one_that_nobody_polls_is_served_when_it_is_polled() {
+    let (lock, tasks) = (Mutex::new(()), Probe::many(2));
+    let guard = lock.try_lock().unwrap();
+    let mut arm = tasks[0].start(lock.lock());
+    let mut other = tasks[1].start(lock.lock());
+    drop(guard);
+    assert_eq!(wakes(&tasks), [1, 0]);
+    let guard = tasks[1].ready(&mut other);
+    tasks[0].pends(&mut arm);
+    drop(guard);
+    assert_eq!(wakes(&tasks), [2, 0]);
+    drop(tasks[0].ready(&mut arm));
+}
+
+#[test]
+fn waiters_that_overtake_in_the_line_do_so_four_times() {
+    let (lock, tasks) = (Mutex::new(()), Probe::many(8));
+    let guard = lock.try_lock().unwrap();
+    let mut arm = tasks[0].start(lock.lock());
+    let mut others: Vec<_> = tasks[1..].iter().map(|task| task.start(lock.lock())).collect();
+    drop(guard);
+    for i in [3, 0, 6, 1] {
+        drop(tasks[i + 1].ready(&mut others[i]));
+    }
+    assert!(lock.is_locked(), "handed over");
+    for i in [2, 4, 5] {
+        tasks[i + 1].pends(&mut others[i]);
+    }
+    drop(tasks[0].ready(&mut arm));
+    for i in [2, 4, 5] {
+        drop(tasks[i + 1].ready(&mut others[i]));
+    }
+    assert!(!lock.is_locked());
+}
+
 #[test]
 fn a_waiter_behind_one_that_is_dropped_unpolled_is_served() {
     let (lock, tasks) = (Mutex::new(()), Probe::many(2));
