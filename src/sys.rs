@@ -193,6 +193,15 @@ impl Unwinding {
         }
     }
 
+    /// Whether this thread is unwinding; false without std.
+    #[inline]
+    pub(crate) fn is_on() -> bool {
+        #[cfg(feature = "std")]
+        return std::thread::panicking();
+        #[cfg(not(feature = "std"))]
+        false
+    }
+
     /// Whether a panic began since `here`.
     #[inline]
     pub(crate) fn began(self) -> bool {

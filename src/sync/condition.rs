@@ -16,6 +16,7 @@
 // CANCEL      in side: place in line. In the queue or handed the lock: the token is passed on, the lock is freed.
 // INTERRUPT   notify, try_lock and dropping a guard: yes, O(predicates). wait: tasks only.
 use core::{
+    cell::Cell,
     fmt,
     marker::PhantomData,
     mem::ManuallyDrop,
@@ -213,8 +214,9 @@ impl<T: ?Sized> Condition<T> {
     /// Waits, with the lock free meanwhile, until `predicate` holds, and returns with the lock.
     ///
     /// The predicate is called with the lock held, first by this future, then by notifiers on their threads: hence `Send`, and
-    /// `'static`, since a future may be leaked while it waits (`move` what it compares with into it). It holds when this returns. A waiter whose predicate held when it was notified, but not when it got the lock, passes the
-    /// notification on and waits again, last in line.
+    /// `'static`, since a future may be leaked while it waits (`move` what it compares with into it). It holds when this
+    /// returns. A waiter whose predicate held when it was notified, but not when it got the lock, passes the notification on
+    /// and waits again, last in line.
     ///
     /// # Cancel safety
     /// Cancel safe: dropping this future gives up its place in line and nothing else.
@@ -498,23 +500,21 @@ impl<T: ?Sized> Condition<T> {
                 None => break,
                 Some(Found::Plain) => {
                     self.walk.requeue(&mut held, &self.side, token);
-                    n -= 1;
+                    n -= usize::from(n != ALL);
                 }
+                Some(Found::Panicked) => self.walk.requeue(&mut held, &self.side, Token::Panicked),
                 Some(Found::Asks(claim)) => {
                     let mask = held.let_go();
-                    let running = Running { claim: ManuallyDrop::new(claim), condition: self };
+                    let running = Running::new(claim, self, n);
                     let verdict = running.ask(data);
-                    let Some(again) = self.list().retake(mask) else {
-                        drop(running);
-                        return self.ask(n);
-                    };
+                    let Some(again) = self.list().retake(mask) else { return };
                     held = again;
                     running.into_claim().release(&mut held);
                     match verdict {
                         Some(false) => self.walk.skip(&mut held, &self.side),
                         Some(true) => {
                             self.walk.requeue(&mut held, &self.side, token);
-                            n -= 1;
+                            n -= usize::from(n != ALL);
                         }
                         None => self.walk.requeue(&mut held, &self.side, Token::Panicked),
                     }
@@ -533,24 +533,43 @@ impl<T: ?Sized> Condition<T> {
     /// Frees the lock, after T4.
     #[inline]
     pub(super) fn unlock(&self, unwinding: Unwinding) {
-        while let Some(held) = self.mutex.unlock(unwinding) {
+        let adopted = Adopted::new(self);
+        while let Some(held) = self.mutex.unlock(unwinding, adopted.cell()) {
+            // A predicate that unwinds through here (only without std) leaves the lock to be freed.
+            adopted.cell().set(true);
             // SAFETY: mutex I2: LOCKED is the caller's, whose guard is being dropped.
             self.carry_out(held, unsafe { self.mutex.data() });
+            adopted.cell().set(false);
         }
     }
 
     /// Lets go of the flag; carries out and frees the lock if it was left to do so (I3).
     pub(super) fn settle(&self, held: Held<'_>) {
-        struct Adopted<'c, T: ?Sized>(&'c Condition<T>, core::cell::Cell<bool>);
-        impl<T: ?Sized> Drop for Adopted<'_, T> {
-            fn drop(&mut self) {
-                if self.1.get() {
-                    self.0.unlock(Unwinding::here());
-                }
-            }
+        self.mutex.settle(held, Adopted::new(self).cell());
+    }
+}
+
+/// Frees the lock when it is dropped, if it has come to own it: a settling call found it free and ASKED (I3).
+pub(super) struct Adopted<'c, T: ?Sized>(&'c Condition<T>, Cell<bool>);
+
+impl<'c, T: ?Sized> Adopted<'c, T> {
+    #[inline]
+    pub(super) fn new(condition: &'c Condition<T>) -> Self {
+        Self(condition, Cell::new(false))
+    }
+
+    #[inline]
+    pub(super) fn cell(&self) -> &Cell<bool> {
+        &self.1
+    }
+}
+
+impl<T: ?Sized> Drop for Adopted<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.1.get() {
+            self.0.unlock(Unwinding::here());
         }
-        let adopted = Adopted(self, core::cell::Cell::new(false));
-        self.mutex.settle(held, &adopted.1);
     }
 }
 

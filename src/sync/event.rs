@@ -15,7 +15,9 @@ use core::{fmt, task::Waker};
 
 use crate::{
     sys::const_fn,
-    wait::{Admit, Bits, Chain, Handle, Held, Node, Side, Source, Step, Token, Wait, WaitList, wait_future},
+    wait::{
+        Admit, Bits, Chain, Handle, Held, Node, Side, Source, Step, Token, Wait, WaitList, wait_future, wake_alone,
+    },
 };
 
 /// A flag that any number of tasks wait for.
@@ -210,7 +212,7 @@ impl Event {
     fn release(&self, mut held: Held<'_>, chain: Chain) {
         match chain.notify_sole(&mut held, Token::All) {
             Ok(waker) => match held.let_go_unless(|bits| self.owes(bits)) {
-                None => waker.map_or((), Waker::wake),
+                None => waker.map_or((), wake_alone),
                 Some(held) => self.serve(held, waker),
             },
             Err(chain) => {
@@ -304,7 +306,7 @@ impl<H: Handle<Target = Event>> Source for EventSource<H> {
         Some(())
     }
 
-    fn give_back(&self, _: Token, _: bool) {} // everybody was told
+    fn give_back(&self, _: Token) {} // everybody was told
 }
 
 wait_future! {

@@ -9,7 +9,8 @@
 // INVARIANTS  I1 LOCKED is owned by one guard, one future that was handed it, or one call on its way through `settle`.
 //             I2 only the owner of LOCKED touches the data.
 //             I3 while the lock is free and the flag is not held, the head, if there is one, has been offered it.
-//             I4 a head that was overtaken LIMIT times since it was first offered the lock is handed it.
+//             I4 a head that was overtaken LIMIT times since it was first offered the lock is handed it; releases by T2 that
+//                find the flag taken are not counted.
 // EDGES       E1 T2, T3, T4 (release) -> T1 (acquire): one owner sees what the last one did.
 // CANCEL      Waiting: place in line; an offer goes to the next. Notified: the lock it was handed is freed.
 // INTERRUPT   try_lock and dropping a guard: yes, O(1). lock: tasks only.
@@ -23,7 +24,7 @@ use core::{
 
 use crate::{
     sys::{Unwinding, cell::UnsafeCell},
-    wait::{Admit, Bits, Handle, Held, Reaches, Source, Step, Token, Wait, WaitList, Word, wait_future},
+    wait::{Admit, Bits, Handle, Held, Reaches, Source, Step, Token, Wait, WaitList, Word, wait_future, wake_alone},
 };
 
 /// How often a waiter may be overtaken once it was offered the lock.
@@ -42,8 +43,9 @@ const POISONED: Bits = Bits::own(2);
 /// # Fairness
 /// Waiters are served in the order in which they came. A released lock is offered to the first in line: it is woken and
 /// keeps its place, and until it is polled the lock can be taken by others: by newcomers, and by waiters behind it that are
-/// polled. So a waiter that nobody polls blocks nobody (no "futurelock"). After it was overtaken 4 times, a waiter is handed the lock at the next release: nobody waits
-/// without bound, and a fifth overtaking of a future that is never polled again is the one case that still hangs.
+/// polled. So a waiter that nobody polls blocks nobody (no "futurelock"). After it was overtaken 4 times, a waiter is handed
+/// the lock at the next release. (A release that meets a wait that is being cancelled or polled again on another thread is
+/// not counted.) So a fifth overtaking of a future that is never polled again is the one case that still hangs.
 ///
 /// # Panics
 /// A panic that drops a guard leaves the data as it is and the lock usable. With `std`, `is_poisoned`
@@ -279,12 +281,12 @@ impl<T: ?Sized> Mutex<T> {
 
     /// T2 or T3. Some: ASKED is set, and the owner has to see to it first.
     #[inline(always)]
-    pub(super) fn unlock(&self, unwinding: Unwinding) -> Option<Held<'_>> {
+    pub(super) fn unlock(&self, unwinding: Unwinding, asked: &Cell<bool>) -> Option<Held<'_>> {
         let quick = !unwinding.began() && self.list.try_change(Word::empty(LOCKED), Bits::NONE).is_ok(); // ORDER: E1 release
-        if quick { None } else { self.unlock_contended(unwinding) }
+        if quick { None } else { self.unlock_contended(unwinding, asked) }
     }
 
-    fn unlock_contended(&self, unwinding: Unwinding) -> Option<Held<'_>> {
+    fn unlock_contended(&self, unwinding: Unwinding, asked: &Cell<bool>) -> Option<Held<'_>> {
         let mark = if unwinding.began() { POISONED } else { Bits::NONE };
         let mut word = self.list.guess();
         loop {
@@ -295,7 +297,7 @@ impl<T: ?Sized> Mutex<T> {
                 match self.list.try_hold(word, bits) {
                     Ok(held) if bits.has(ASKED) => return Some(held),
                     Ok(held) => {
-                        self.release(held);
+                        self.release(held, asked);
                         return None;
                     }
                     Err(now) => Err(now),
@@ -309,12 +311,12 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// T3 or T4 by the owner, who has the flag.
-    pub(super) fn release(&self, mut held: Held<'_>) {
+    pub(super) fn release(&self, mut held: Held<'_>, asked: &Cell<bool>) {
         let mut waker = None;
         if let Some(mut head) = held.head() {
             head.overtaken();
             if head.is_starved(LIMIT) {
-                return self.serve(held, None, true, &Cell::new(false));
+                return self.serve(held, None, true, asked);
             }
             waker = head.offer();
         }
@@ -323,10 +325,10 @@ impl<T: ?Sized> Mutex<T> {
             Ok(mask) => {
                 mask.leave(); // T3. ORDER: E1 release
                 if let Some(waker) = waker {
-                    waker.wake();
+                    wake_alone(waker);
                 }
             }
-            Err(held) => self.serve(held, waker, true, &Cell::new(false)),
+            Err(held) => self.serve(held, waker, true, asked),
         }
     }
 
@@ -446,7 +448,7 @@ impl<'a, T: ?Sized, H: Handle<Target = Mutex<T>>> Source for LockSource<'a, T, H
         Some(MutexGuard::new(self.handle.clone()))
     }
 
-    fn give_back(&self, _: Token, _: bool) {
+    fn give_back(&self, _: Token) {
         drop(MutexGuard::<T, H>::new(self.handle.clone()));
     }
 }
@@ -521,8 +523,8 @@ impl<T: ?Sized, H: Handle<Target = Mutex<T>>> DerefMut for MutexGuard<'_, T, H> 
 impl<T: ?Sized, H: Handle<Target = Mutex<T>>> Drop for MutexGuard<'_, T, H> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(held) = self.handle.unlock(self.unwinding) {
-            self.handle.release(held); // a mutex of its own is never ASKED
+        if let Some(held) = self.handle.unlock(self.unwinding, &Cell::new(false)) {
+            self.handle.release(held, &Cell::new(false)); // a mutex of its own is never ASKED
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The waits of a [`Condition`]: for its lock, for a notification, for a predicate.
 #![allow(unsafe_code)]
 // The labels are those declared in condition.rs.
-use core::{marker::PhantomData, mem::ManuallyDrop};
+use core::{cell::Cell, marker::PhantomData, mem::ManuallyDrop};
 
 use super::{
-    condition::{Condition, ConditionGuard},
+    condition::{Adopted, Condition, ConditionGuard},
     mutex::{ASKED, Mutex},
 };
 use crate::{
@@ -15,13 +15,20 @@ use crate::{
     },
 };
 
-/// A predicate is being run: if it unwinds through here, the claim is given up.
+/// A predicate is run for one of `n` notifications that are left. If it unwinds through here, or the flag cannot be taken
+/// again, the claim is given up, the walk ends, and the rest is asked for.
 pub(super) struct Running<'c, T: ?Sized> {
-    pub(super) claim: ManuallyDrop<Claim>,
-    pub(super) condition: &'c Condition<T>,
+    claim: ManuallyDrop<Claim>,
+    condition: &'c Condition<T>,
+    n: usize,
+    panicked: Cell<bool>,
 }
 
-impl<T: ?Sized> Running<'_, T> {
+impl<'c, T: ?Sized> Running<'c, T> {
+    pub(super) fn new(claim: Claim, condition: &'c Condition<T>, n: usize) -> Self {
+        Self { claim: ManuallyDrop::new(claim), condition, n, panicked: Cell::new(true) }
+    }
+
     /// Runs the predicate. None: it panicked, and its owner is to see to that.
     pub(super) fn ask(&self, data: &T) -> Option<bool> {
         let node = self.claim.node();
@@ -29,7 +36,9 @@ impl<T: ?Sized> Running<'_, T> {
         let call = unsafe { header_of::<Call<T>>(node) };
         let mut panics = Panics::new();
         // SAFETY: I2: the claim gives the predicate to this notifier alone; the header is that of this wait.
-        panics.catch(|| unsafe { call(node, data) })
+        let verdict = panics.catch(|| unsafe { call(node, data) });
+        self.panicked.set(verdict.is_none());
+        verdict
     }
 
     pub(super) fn into_claim(self) -> Claim {
@@ -42,7 +51,9 @@ impl<T: ?Sized> Running<'_, T> {
 impl<T: ?Sized> Drop for Running<'_, T> {
     fn drop(&mut self) {
         // SAFETY: dropped once, and not used again.
-        unsafe { ManuallyDrop::take(&mut self.claim) }.abandon(&self.condition.walk);
+        let claim = unsafe { ManuallyDrop::take(&mut self.claim) };
+        claim.abandon(&self.condition.walk, self.panicked.get());
+        self.condition.ask(self.n);
     }
 }
 
@@ -179,6 +190,9 @@ impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Wa
     }
 
     fn leaving(&self, held: &mut Held<'_>, node: &Node) {
+        if node.linked_token(held) == Token::One {
+            self.handle.ask(1); // I4; whoever lets go of the flag sees to it, I3
+        }
         self.handle.walk.avoid(held, &self.handle.side, node);
     }
 
@@ -202,19 +216,15 @@ impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Wa
                 continue;
             }
             link(&mut held, &condition.side, U::ASKS);
-            return condition.mutex.release(held);
+            return condition.mutex.release(held, Adopted::new(condition).cell());
         }
     }
 
-    fn give_back(&self, token: Token, owns: bool) {
+    fn give_back(&self, token: Token) {
         if token == Token::One {
             self.handle.ask(1); // I4
         }
-        if owns {
-            self.handle.unlock(Unwinding::here());
-        } else {
-            self.handle.settle(self.handle.list().hold()); // I3
-        }
+        self.handle.unlock(Unwinding::here());
     }
 }
 

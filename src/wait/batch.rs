@@ -5,7 +5,7 @@
 // INVARIANTS  I1 the slots in `next..len` are initialized, no others are.
 use core::{fmt, mem::MaybeUninit, task::Waker};
 
-use crate::sys::{BATCH, Panics};
+use crate::sys::{BATCH, Panics, Unwinding};
 
 pub(crate) struct Batch {
     slots: [MaybeUninit<Waker>; BATCH],
@@ -57,7 +57,7 @@ impl Batch {
             // Nobody else to think of.
             return if let Some(waker) = self.pop() {
                 (self.next, self.len) = (0, 0);
-                waker.wake();
+                wake_alone(waker);
             };
         }
         let mut panics = Panics::new();
@@ -70,6 +70,18 @@ impl Batch {
         }
         (self.next, self.len) = (0, 0);
         panics.resume();
+    }
+}
+
+/// Wakes one when there is nobody else to wake. In a thread that is unwinding its panic goes no further.
+#[inline]
+pub(crate) fn wake_alone(waker: Waker) {
+    if Unwinding::is_on() {
+        let mut panics = Panics::new();
+        panics.catch(|| waker.wake());
+        panics.resume();
+    } else {
+        waker.wake();
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) trait Source {
     /// It was taken, or `token` came: what the future returns, or None to park aside.
     fn finish(&self, token: Token) -> Option<Self::Output>;
 
-    /// A linked node is about to be taken out by its owner.
+    /// A linked node is about to be taken out by its owner: its token is passed on.
     fn leaving(&self, _held: &mut Held<'_>, _node: &Node) {}
 
     /// Parks aside what `finish` did not finish: `link` links the node, then what was taken is given up.
@@ -75,8 +75,8 @@ pub(crate) trait Source {
         unreachable!("only a wait with a side list parks")
     }
 
-    /// A waiter is dropped that had got `token` and, if `owns`, what it waited for.
-    fn give_back(&self, token: Token, owns: bool);
+    /// A waiter is dropped that had got what it waited for, and `token`.
+    fn give_back(&self, token: Token);
 }
 
 /// A wait on some primitive.
@@ -207,13 +207,13 @@ impl<S: Source> Wait<S> {
     fn cancel(&self) {
         let (token, owns) = self.leave();
         let waker = self.node.retire();
-        if owns || token == Token::One {
-            self.source.give_back(token, owns);
+        if owns {
+            self.source.give_back(token);
         }
         drop(waker);
     }
 
-    /// Takes the node out of whatever list it is in. Says whether it owns what it waited for, and its token.
+    /// Takes the node out of whatever list it is in. Says whether it owns what it waited for; then with which token.
     #[inline]
     fn leave(&self) -> (Token, bool) {
         let spin = Spin::new();
@@ -234,12 +234,11 @@ impl<S: Source> Wait<S> {
                 self.source.settle(held);
                 continue;
             }
-            let token = self.node.linked_token(&mut held);
             self.source.leaving(&mut held, &self.node);
             // SAFETY: I2: Waiting, so it is linked in one of the two; `self` outlives `held`.
             unsafe { held.remove(&self.node, self.source.side()) };
             self.source.settle(held);
-            return (token, false);
+            return (Token::None, false);
         }
     }
 }
@@ -256,6 +255,7 @@ impl<S: Source> Wait<S> {
             return Poll::Ready(output);
         }
         let waker = waker.clone();
+        self.node.spend(); // from here on it is the source's to pass on
         self.source.park(token, |held, side, asks| {
             // SAFETY: I1, I2: pinned by `poll`, in no list, and `drop` takes it out.
             unsafe { side.link(held, self.linkable(), waker, asks) };

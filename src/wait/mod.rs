@@ -35,6 +35,7 @@ pub(crate) mod word;
 #[cfg(test)]
 pub(crate) mod stall;
 
+pub(crate) use batch::wake_alone;
 pub(crate) use future::{Source, Wait, header_of, wait_future};
 pub use handle::Handle;
 pub(crate) use handle::Reaches;

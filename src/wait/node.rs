@@ -97,6 +97,11 @@ impl Node {
         self.tags().token
     }
 
+    /// Clears the token of a node that is in no list.
+    pub(crate) fn spend(&self) {
+        self.set_tags(Tags { token: Token::None, ..self.tags() });
+    }
+
     /// The waker that is left in a node that is in no list.
     pub(crate) fn retire(&self) -> Option<Waker> {
         self.links(|l| l.waker.take())

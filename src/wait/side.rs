@@ -160,7 +160,10 @@ impl Side {
     }
 }
 
-/// Where a notifier stands on its way through a [`Side`]; null when nobody walks.
+/// Behind the last node of a walk that has not ended.
+const END: *mut Node = ptr::without_provenance_mut(1);
+
+/// Where a notifier stands on its way through a [`Side`]: a node, END behind the last, null when nobody walks.
 ///
 /// Written under the flag; or by the walker, while it claims the node it stands on.
 pub(crate) struct Walk {
@@ -191,7 +194,7 @@ impl Walk {
     pub(crate) fn begin(&self, _held: &mut Held<'_>, side: &Side) {
         let newest = side.newest();
         // SAFETY: I2: linked, flag held.
-        self.set(if newest.is_null() { newest } else { unsafe { at(newest) }.newer() });
+        self.set(if newest.is_null() { END } else { unsafe { at(newest) }.newer() });
     }
 
     /// Ends before the last.
@@ -203,7 +206,7 @@ impl Walk {
     fn advance(&self, side: &Side) {
         let node = self.node();
         // SAFETY: I2: the walk stands on a linked node, flag held.
-        self.set(if ptr::eq(node, side.newest()) { ptr::null_mut() } else { unsafe { at(node) }.newer() });
+        self.set(if ptr::eq(node, side.newest()) { END } else { unsafe { at(node) }.newer() });
     }
 
     /// A node is about to be taken out by its owner: do not stand on it.
@@ -216,13 +219,17 @@ impl Walk {
     /// What to do with the node on which the walk stands; None at the end.
     pub(crate) fn look(&self, _held: &mut Held<'_>) -> Option<Found> {
         let node = self.node();
-        if node.is_null() {
+        if ptr::eq(node, END) {
             return None;
         }
         // SAFETY: I2: the walk stands on a linked node, flag held.
         let this = unsafe { at(node) };
-        if !this.tags().asks {
+        let tags = this.tags();
+        if !tags.asks {
             return Some(Found::Plain);
+        }
+        if tags.token == Token::Panicked {
+            return Some(Found::Panicked);
         }
         this.set_phase(Phase::CLAIMED);
         Some(Found::Asks(Claim { node }))
@@ -267,6 +274,8 @@ impl fmt::Debug for Walk {
 pub(crate) enum Found {
     /// Any notification will do.
     Plain,
+    /// Its predicate panicked, in a walk that could not go on.
+    Panicked,
     /// Its predicate decides.
     Asks(Claim),
 }
@@ -295,8 +304,14 @@ impl Claim {
     }
 
     /// Gives the node back and ends the walk that stands on it, without the flag.
-    pub(crate) fn abandon(self, walk: &Walk) {
+    pub(crate) fn abandon(self, walk: &Walk, panicked: bool) {
         walk.set(ptr::null_mut());
+        if panicked {
+            // SAFETY: I1: a claimed node stays linked.
+            let node = unsafe { at(self.node) };
+            // I2: the claim keeps everybody else away from its tags.
+            node.set_tags(Tags { token: Token::Panicked, ..node.tags() });
+        }
         // SAFETY: I1: a claimed node stays linked; this is the last access.
         unsafe { at(self.node) }.set_phase(Phase::WAITING);
     }

@@ -30,7 +30,7 @@ use super::{
     side::Chain,
 };
 use crate::sys::{
-    self, Mask, Spin,
+    self, Mask, Panics, Spin,
     atomic::{AtomicPtr, Ordering::*},
     const_fn,
 };
@@ -328,7 +328,10 @@ impl<'l, F: FnMut(&mut Held<'l>, &mut Batch) -> Step> Drop for Rest<'l, '_, F> {
     fn drop(&mut self) {
         if let Some(held) = self.list.hold_if_free() {
             let step: &mut dyn FnMut(&mut Held<'l>, &mut Batch) -> Step = self.step;
-            self.list.settle(held, None, step);
+            // A second panic must not leave a drop that the first one runs.
+            let mut panics = Panics::new();
+            panics.catch(|| self.list.settle(held, None, step));
+            panics.resume();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 
 use testudo::{Condition, Event, Mutex};
 
-use crate::support::{Probe, panics, poll_panics, wakes};
+use crate::support::{Probe, in_a_child, panics, poll_panics, wakes};
 
 // ---- wakers that panic when woken
 
@@ -31,37 +31,96 @@ fn one_panicking_waker_among_forty_strands_nobody() {
 }
 
 #[test]
-fn forty_panicking_wakers_strand_nobody_and_the_first_panic_goes_on() {
-    let (event, tasks) = (Event::new(), Probe::many(40));
-    for (i, task) in tasks.iter().enumerate() {
-        task.on_wake(move || panic!("waker {i}"));
-    }
-    let mut waits: Vec<_> = tasks.iter().map(|task| task.start(event.wait())).collect();
-    assert_eq!(panics(|| event.set()), "waker 0");
-    assert_eq!(wakes(&tasks), [1; 40]);
-    for (task, wait) in tasks.iter().zip(&mut waits) {
-        task.ready(wait);
+fn panicking_wakers_strand_nobody_and_the_first_panic_goes_on() {
+    in_a_child("panics::panicking_wakers_strand_nobody_and_the_first_panic_goes_on", || {
+        for n in [1, 2, 32, 33, 34, 40, 65] {
+            let (event, tasks) = (Event::new(), Probe::many(n));
+            for (i, task) in tasks.iter().enumerate() {
+                task.on_wake(move || panic!("waker {i}"));
+            }
+            let mut waits: Vec<_> = tasks.iter().map(|task| task.start(event.wait())).collect();
+            assert_eq!(panics(|| event.set()), "waker 0");
+            assert_eq!(wakes(&tasks), vec![1; n]);
+            for (task, wait) in tasks.iter().zip(&mut waits) {
+                task.ready(wait);
+            }
+        }
+    });
+}
+
+/// Calls a function when it is dropped, here by a panic: a second panic that got out would end the process.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 
 #[test]
-fn set_while_unwinding_does_not_abort_on_panicking_wakers() {
-    struct SetsOnDrop<'a>(&'a Event);
-    impl Drop for SetsOnDrop<'_> {
-        fn drop(&mut self) {
-            self.0.set();
+fn set_while_unwinding_survives_panicking_wakers() {
+    in_a_child("panics::set_while_unwinding_survives_panicking_wakers", || {
+        for n in [1, 2, 32, 33, 70] {
+            let (event, tasks) = (Event::new(), Probe::many(n));
+            tasks.iter().for_each(|task| task.on_wake(|| panic!("bad waker")));
+            let waits: Vec<_> = tasks.iter().map(|task| task.start(event.wait())).collect();
+            let text = panics(|| {
+                let _sets = OnDrop(|| event.set());
+                panic!("first");
+            });
+            assert_eq!(text, "first");
+            assert_eq!(wakes(&tasks), vec![1; n]);
+            drop(waits);
         }
-    }
-    let (event, tasks) = (Event::new(), Probe::many(70));
-    tasks.iter().for_each(|task| task.on_wake(|| panic!("bad waker")));
-    let waits: Vec<_> = tasks.iter().map(|task| task.start(event.wait())).collect();
-    let text = panics(|| {
-        let _sets = SetsOnDrop(&event);
-        panic!("first");
     });
-    assert_eq!(text, "first");
-    assert_eq!(wakes(&tasks), [1; 70]);
-    drop(waits);
+}
+
+#[test]
+fn freeing_a_lock_while_unwinding_survives_a_panicking_waker() {
+    in_a_child("panics::freeing_a_lock_while_unwinding_survives_a_panicking_waker", || {
+        let (lock, cond, task) = (Mutex::new(()), Condition::new(()), Probe::new());
+        task.on_wake(|| panic!("bad waker"));
+        let mut waits = (None, None, None);
+        let text = panics(|| {
+            let _guards = (lock.try_lock().unwrap(), cond.try_lock().unwrap());
+            waits.0 = Some(task.start(lock.lock()));
+            waits.1 = Some(task.start(cond.lock()));
+            panic!("first");
+        });
+        assert_eq!(text, "first");
+        assert_eq!(task.wakes(), 2);
+        drop(task.ready(waits.0.as_mut().unwrap()));
+        drop(task.ready(waits.1.as_mut().unwrap()));
+        // One that was handed the lock, and one that is dropped with what it was notified of.
+        let text = panics(|| {
+            waits.2 = Some(task.start(cond.wait(cond.try_lock().unwrap())));
+            let _wait = task.start(cond.wait(cond.try_lock().unwrap()));
+            let guard = cond.try_lock().unwrap();
+            cond.notify_all(&guard);
+            panic!("second");
+        });
+        assert_eq!(text, "second");
+        drop(task.ready(waits.2.as_mut().unwrap()));
+        assert!(!lock.is_locked() && !cond.is_locked());
+    });
+}
+
+#[test]
+fn cancelling_while_unwinding_survives_panicking_wakers() {
+    in_a_child("panics::cancelling_while_unwinding_survives_panicking_wakers", || {
+        let (lock, tasks) = (Mutex::new(()), Probe::many(2));
+        tasks[1].on_wake(|| panic!("bad waker"));
+        let guard = lock.try_lock().unwrap();
+        let first = tasks[0].start(lock.lock());
+        let mut second = tasks[1].start(lock.lock());
+        drop(guard);
+        let text = panics(|| {
+            let _first = first; // the offer goes to the second
+            panic!("first");
+        });
+        assert_eq!(text, "first");
+        drop(tasks[1].ready(&mut second));
+    });
 }
 
 #[test]

@@ -283,6 +283,21 @@ pub fn poll_panics<F: Future + ?Sized>(fut: &mut Pin<Box<F>>, probe: &Probe) -> 
     panics(|| probe.poll(fut).is_ready())
 }
 
+/// Runs `f`, which would end the process if it went wrong, in a process of its own. `test` is the name of the calling test.
+#[track_caller]
+pub fn in_a_child(test: &str, f: impl FnOnce()) {
+    const CHILD: &str = "TESTUDO_CHILD";
+    if cfg!(miri) || std::env::var_os(CHILD).is_some() {
+        return f();
+    }
+    let this = std::env::current_exe().unwrap();
+    let child = std::process::Command::new(this).args(["--exact", test]).env(CHILD, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&child.stdout).into_owned() + &String::from_utf8_lossy(&child.stderr);
+    let last: Vec<_> = text.lines().filter(|line| line.starts_with("thread ")).collect();
+    assert!(text.contains("running 1 test"), "no such test: {test}");
+    assert!(child.status.success(), "{}: {last:#?}", child.status);
+}
+
 // ---- orders
 
 /// All orders of `0..n`.

@@ -791,6 +791,28 @@ fn notify_x_notify_x_cancel_of_one_that_asks() {
     });
 }
 
+/// A notifier that runs a predicate finds the flag taken by the other one, which goes on in its place; the waiter is dropped.
+#[test]
+fn notify_x_notify_then_cancel_of_one_that_asks() {
+    // 4 preemptions: both are in the midst of handing the waiter from one to the other.
+    explore_within(4, || {
+        let condition = new();
+        let [a] = asking(&condition, is_one);
+        let mut guard = own(&condition);
+        *guard = 1;
+        let guard = Arc::new(guard);
+        let other = spawn({
+            let (condition, guard) = (Arc::clone(&condition), Arc::clone(&guard));
+            move || condition.notify(&guard, 1)
+        });
+        condition.notify(&guard, 1);
+        drop(a);
+        other.join();
+        drop(guard);
+        assert!(is_idle(&condition));
+    });
+}
+
 // Panics.
 
 /// The guard is dropped by a panic while a canceller has the flag, with a request left.

@@ -2,6 +2,7 @@
 //!
 //! One file for each file of `src/`; a model that is there for an edge of a file header is named after it.
 #![cfg(testudo_loom)]
+#![allow(clippy::arc_with_non_send_sync, reason = "loom's threads are one thread, and its cells check every access")]
 
 mod condition;
 mod event;

@@ -20,13 +20,18 @@ use loom::{
 
 /// Runs `model` in every interleaving with at most `LOOM_MAX_PREEMPTIONS` preemptions, 3 if that is unset.
 pub fn explore(model: impl Fn() + Send + Sync + 'static) {
-    explore_within(usize::MAX, model);
+    explore_builder(Builder::new(), model);
 }
 
-/// As [`explore`], with at most `bound` preemptions: for models that take minutes with more.
+/// As [`explore`], with at most `bound` preemptions: for models that take minutes with 3, or need more.
 pub fn explore_within(bound: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(3).min(bound));
+    builder.preemption_bound = Some(bound);
+    explore_builder(builder, model);
+}
+
+fn explore_builder(mut builder: Builder, model: impl Fn() + Send + Sync + 'static) {
+    builder.preemption_bound.get_or_insert(3);
     builder.max_branches = 10_000;
     builder.check(move || {
         race(); // Made here, so that it orders nothing.

@@ -1,8 +1,9 @@
 //! A POSIX signal handler signals the thread that it interrupts, anywhere in an operation on the same event or lock.
 //! Nothing hangs, and no wake-up is lost.
 //!
-//! Everything that the handlers call, wakers included, is async-signal-safe.
-#![cfg(unix)]
+//! Everything that the handlers call, wakers included, is async-signal-safe. What stands for the mask of interrupts where
+//! there is an operating system is not: `critical-section/std` masks no signals, and takes a mutex.
+#![cfg(all(unix, not(feature = "critical-section")))]
 #![allow(clippy::std_instead_of_core, reason = "tests have std")]
 use std::{env, mem, ptr, time::Duration};
 
