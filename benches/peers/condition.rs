@@ -114,7 +114,7 @@ impl Board for AsyncEvent {
 pub struct Embassy(embassy_sync::watch::Watch<Cs, u64, 1000>);
 
 impl Peer for Embassy {
-    const NAME: &'static str = "embassy-sync Watch<cs> get_and";
+    const NAME: &'static str = "embassy-sync Watch (cs) get_and";
 }
 
 impl Board for Embassy {
@@ -276,7 +276,7 @@ impl Board for EventListener {
 pub struct Sorted(parking_lot::Mutex<(u64, BTreeMap<u64, Waker>)>);
 
 impl Peer for Sorted {
-    const NAME: &'static str = "counter + BTreeMap<threshold, Waker>";
+    const NAME: &'static str = "counter + sorted map of wakers";
     const ROLE: Role = Role::Floor;
 }
 

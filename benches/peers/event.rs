@@ -360,7 +360,7 @@ impl Signal for Maitake {
 pub struct Embassy(embassy_sync::signal::Signal<Cs, ()>);
 
 impl Peer for Embassy {
-    const NAME: &'static str = "embassy-sync Signal<cs>";
+    const NAME: &'static str = "embassy-sync Signal (cs)";
 }
 
 impl Signal for Embassy {

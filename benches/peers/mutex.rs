@@ -93,7 +93,7 @@ mutex!(
 );
 mutex!(
     /// embassy-sync: barging, one waker slot.
-    Embassy, "embassy-sync Mutex<cs>", embassy_sync::mutex::Mutex<Cs, u64>, embassy_sync::mutex::Mutex::new(0),
+    Embassy, "embassy-sync Mutex (cs)", embassy_sync::mutex::Mutex<Cs, u64>, embassy_sync::mutex::Mutex::new(0),
     Role::Peer, |guard| guard.ok()
 );
 

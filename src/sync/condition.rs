@@ -14,7 +14,7 @@
 //             I4 a token that was counted is spent on a waiter that returns, or comes back by T3.
 // EDGES       E1 T3 (release) -> T4 (acquire): who carries out sees how many were asked for.
 // CANCEL      in side: place in line. In the queue or handed the lock: the token is passed on, the lock is freed.
-// INTERRUPT   notify, try_lock and dropping a guard: yes, O(predicates). wait: tasks only.
+// INTERRUPT   try_lock: yes, O(1). notify and dropping a guard: yes, and run the predicates of waiters there. wait: tasks only.
 use core::{
     cell::Cell,
     fmt,
@@ -32,6 +32,7 @@ use crate::{
     sys::{
         EAGER, Unwinding,
         atomic::{AtomicUsize, Ordering::*},
+        const_fn,
     },
     wait::{Found, Handle, Held, Side, Token, Wait, WaitList, Walk},
 };
@@ -75,6 +76,7 @@ pub struct Condition<T: ?Sized> {
 }
 
 impl<T> Condition<T> {
+    const_fn! {
     /// Returns a condition around `data`, its lock free.
     ///
     /// # Examples
@@ -82,15 +84,9 @@ impl<T> Condition<T> {
     /// static READY: testudo::Condition<bool> = testudo::Condition::new(false);
     /// assert!(!*READY.try_lock().unwrap());
     /// ```
-    #[cfg(not(testudo_loom))]
     pub const fn new(data: T) -> Self {
         Self { side: Side::new(), walk: Walk::new(), asked: AtomicUsize::new(0), mutex: Mutex::new(data) }
     }
-
-    /// Returns a condition around `data`, its lock free.
-    #[cfg(testudo_loom)]
-    pub fn new(data: T) -> Self {
-        Self { side: Side::new(), walk: Walk::new(), asked: AtomicUsize::new(0), mutex: Mutex::new(data) }
     }
 
     /// Returns the data.
@@ -162,6 +158,18 @@ impl<T: ?Sized> Condition<T> {
     #[inline]
     pub fn try_lock(&self) -> Option<ConditionGuard<'_, T>> {
         self.mutex.try_take().is_ok().then(|| ConditionGuard::new(self))
+    }
+
+    /// Takes the lock if it is free, through any handle.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::rc::Rc;
+    /// let level = Rc::new(testudo::Condition::new(1));
+    /// assert_eq!(*testudo::Condition::try_lock_with(Rc::clone(&level)).unwrap(), 1);
+    /// ```
+    pub fn try_lock_with<'a, H: Handle<Target = Self>>(this: H) -> Option<ConditionGuard<'a, T, H>> {
+        this.mutex.try_take().is_ok().then(|| ConditionGuard::new(this))
     }
 
     /// Blocks this thread until the lock is free, and takes it.
@@ -245,6 +253,16 @@ impl<T: ?Sized> Condition<T> {
     ///     false
     /// })));
     /// ```
+    /// What it compares with belongs to the predicate; `move` of a reference is still a borrow:
+    /// ```
+    /// # struct Shelf { items: testudo::Condition<Vec<u32>>, room: usize }
+    /// # impl Shelf {
+    /// async fn is_full(&self) {
+    ///     let room = self.room; // not `self.room` in the predicate
+    ///     drop(self.items.wait_until(move |items| items.len() >= room).await);
+    /// }
+    /// # }
+    /// ```
     #[doc(alias = "wait_while")]
     #[inline]
     pub fn wait_for<'a, P, H>(&self, guard: ConditionGuard<'a, T, H>, predicate: P) -> ConditionWaitFor<'a, T, P, H>
@@ -257,7 +275,7 @@ impl<T: ?Sized> Condition<T> {
     }
 
     /// Takes the lock and waits, with the lock free meanwhile, until `predicate` holds: [`lock`](Condition::lock), then
-    /// [`wait_for`](Condition::wait_for), in one future.
+    /// [`wait_for`](Condition::wait_for), in one future. See there why the predicate is `Send + 'static`.
     ///
     /// # Cancel safety
     /// Cancel safe: dropping this future gives up its place in line and nothing else.
@@ -332,7 +350,32 @@ impl<T: ?Sized> Condition<T> {
         crate::wait::thread::park_until_ready(self.wait(guard))
     }
 
-    /// Blocks this thread as [`wait_until`](Condition::wait_until) suspends a task.
+    /// Blocks this thread as [`wait_for`](Condition::wait_for) suspends a task. The predicate may borrow.
+    ///
+    /// # Panics
+    /// If `guard` is another condition's, naming both addresses; when `predicate` does, here or in a notifier.
+    ///
+    /// # Examples
+    /// ```
+    /// let level = testudo::Condition::new(3);
+    /// let guard = level.lock_blocking();
+    /// assert_eq!(*level.wait_for_blocking(guard, |level| *level == 3), 3);
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn wait_for_blocking<'a, P, H>(&self, guard: ConditionGuard<'a, T, H>, predicate: P) -> ConditionGuard<'a, T, H>
+    where
+        P: FnMut(&T) -> bool + Send,
+        H: Handle<Target = Self>,
+    {
+        self.check(&guard, "wait_for");
+        // Not `'static`: as in `wait_until_blocking`.
+        crate::wait::thread::park_until_ready(Self::waiting_for(guard.into_handle(), predicate, true))
+    }
+
+    /// Blocks this thread as [`wait_until`](Condition::wait_until) suspends a task. The predicate may borrow.
+    ///
+    /// # Panics
+    /// When `predicate` does, here or in a notifier.
     ///
     /// # Examples
     /// ```
@@ -359,6 +402,10 @@ impl<T: ?Sized> Condition<T> {
     ///
     /// They go on when they get the lock, after `guard` is dropped. Not remembered if nobody waits. Never waits itself; one
     /// load if nobody waits, else as many predicate calls as there are waiters before the `n`-th that can go on.
+    ///
+    /// # Interrupts
+    /// May be called from interrupts: the predicates of waiting tasks run there. With `critical-section` each of them runs with
+    /// interrupts masked.
     ///
     /// # Panics
     /// If `guard` is another condition's, naming both addresses.
@@ -501,6 +548,11 @@ impl<T: ?Sized> Condition<T> {
                 Some(Found::Plain) => {
                     self.walk.requeue(&mut held, &self.side, token);
                     n -= usize::from(n != ALL);
+                }
+                Some(Found::Busy) => {
+                    self.walk.end(&mut held);
+                    held.let_go().leave();
+                    return self.ask(n);
                 }
                 Some(Found::Panicked) => self.walk.requeue(&mut held, &self.side, Token::Panicked),
                 Some(Found::Asks(claim)) => {

@@ -124,7 +124,7 @@ impl Event {
         let mut word = self.list.guess();
         while word.bits().has(SET) {
             match self.list.try_change(word, word.bits().without(SET)) {
-                // T4. ORDER: no edge starts here
+                // T4
                 Ok(()) => return,
                 Err(now) => word = now,
             }

@@ -11,9 +11,10 @@
 //             I3 while the lock is free and the flag is not held, the head, if there is one, has been offered it.
 //             I4 a head that was overtaken LIMIT times since it was first offered the lock is handed it; releases by T2 that
 //                find the flag taken are not counted.
-// EDGES       E1 T2, T3, T4 (release) -> T1 (acquire): one owner sees what the last one did.
+// EDGES       E1 T2, T3 (release) -> T1 (acquire): one owner sees what the last one did; after T4, E3 of word.rs.
 // CANCEL      Waiting: place in line; an offer goes to the next. Notified: the lock it was handed is freed.
-// INTERRUPT   try_lock and dropping a guard: yes, O(1). lock: tasks only.
+// INTERRUPT   try_lock: yes, O(1). dropping a guard: yes, O(waiters that came since the last release), O(1) with
+//             critical-section. lock: tasks only.
 use core::{
     cell::Cell,
     fmt,
@@ -23,7 +24,7 @@ use core::{
 };
 
 use crate::{
-    sys::{Unwinding, cell::UnsafeCell},
+    sys::{Unwinding, cell::UnsafeCell, const_fn},
     wait::{Admit, Bits, Handle, Held, Reaches, Source, Step, Token, Wait, WaitList, Word, wait_future, wake_alone},
 };
 
@@ -43,9 +44,10 @@ const POISONED: Bits = Bits::own(2);
 /// # Fairness
 /// Waiters are served in the order in which they came. A released lock is offered to the first in line: it is woken and
 /// keeps its place, and until it is polled the lock can be taken by others: by newcomers, and by waiters behind it that are
-/// polled. So a waiter that nobody polls blocks nobody (no "futurelock"). After it was overtaken 4 times, a waiter is handed
-/// the lock at the next release. (A release that meets a wait that is being cancelled or polled again on another thread is
-/// not counted.) So a fifth overtaking of a future that is never polled again is the one case that still hangs.
+/// polled. So a future that is kept but not polled keeps neither the other futures of its task nor newcomers from the lock
+/// (no "futurelock"). It is not for ever: a waiter that was overtaken 4 times owns the lock from that release on, polled or
+/// not, and those in line behind it are woken when it was polled or dropped. (A release that meets a wait that is being
+/// cancelled or polled again on another thread is not counted.)
 ///
 /// # Panics
 /// A panic that drops a guard leaves the data as it is and the lock usable. With `std`, `is_poisoned`
@@ -74,6 +76,7 @@ unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 
 impl<T> Mutex<T> {
+    const_fn! {
     /// Returns a free lock around `data`.
     ///
     /// # Examples
@@ -81,15 +84,9 @@ impl<T> Mutex<T> {
     /// static LOCK: testudo::Mutex<Vec<u8>> = testudo::Mutex::new(Vec::new());
     /// assert!(!LOCK.is_locked());
     /// ```
-    #[cfg(not(testudo_loom))]
     pub const fn new(data: T) -> Self {
         Self { list: WaitList::new(Bits::NONE), data: UnsafeCell::new(data) }
     }
-
-    /// Returns a free lock around `data`.
-    #[cfg(testudo_loom)]
-    pub fn new(data: T) -> Self {
-        Self { list: WaitList::new(Bits::NONE), data: UnsafeCell::new(data) }
     }
 
     /// Returns the data.
@@ -367,7 +364,7 @@ impl<T: ?Sized> Mutex<T> {
                 return Step::Again;
             }
             owner = false;
-            batch.extend(head.hand_over()); // T4. ORDER: E1 release
+            batch.extend(head.hand_over()); // T4
             Step::LetGo(held.bits())
         });
     }
@@ -462,7 +459,7 @@ wait_future! {
 /// The right to use the data of a [`Mutex`]; dropping it frees the lock.
 ///
 /// # Interrupts
-/// May be dropped in interrupts. O(1).
+/// May be dropped in interrupts. O(1), amortized over the waiters.
 ///
 /// # Memory ordering
 /// The next owner sees everything that was done before the guard was dropped.

@@ -205,29 +205,28 @@ impl<S: Source> Wait<S> {
     /// Dropped half-way.
     #[inline(never)]
     fn cancel(&self) {
-        let (token, owns) = self.leave();
+        let token = self.leave();
         let waker = self.node.retire();
-        if owns {
+        if let Some(token) = token {
             self.source.give_back(token);
         }
         drop(waker);
     }
 
-    /// Takes the node out of whatever list it is in. Says whether it owns what it waited for; then with which token.
+    /// Takes the node out of whatever list it is in. Some: it owns what it waited for, and has this token.
     #[inline]
-    fn leave(&self) -> (Token, bool) {
+    fn leave(&self) -> Option<Token> {
         let spin = Spin::new();
         loop {
             match self.node.phase() {
-                Phase::WAITING if self.source.list().try_leave(&self.node, Some) => return (Token::None, false),
+                Phase::WAITING if self.source.list().try_leave(&self.node, Some) => return None,
                 Phase::WAITING => {}
                 Phase::CLAIMED => {
                     spin.pause();
                     continue;
                 }
-                Phase::NOTIFIED => return (self.node.token(), true),
-                Phase::HOLDING => return (self.node.token(), true),
-                _ => return (Token::None, false),
+                Phase::NOTIFIED | Phase::HOLDING => return Some(self.node.token()),
+                _ => return None,
             }
             let mut held = self.source.list().hold();
             if self.node.phase() != Phase::WAITING {
@@ -238,7 +237,7 @@ impl<S: Source> Wait<S> {
             // SAFETY: I2: Waiting, so it is linked in one of the two; `self` outlives `held`.
             unsafe { held.remove(&self.node, self.source.side()) };
             self.source.settle(held);
-            return (Token::None, false);
+            return None;
         }
     }
 }

@@ -14,10 +14,12 @@
 //! | `batch.rs` | wakers taken out under the flag, woken after it |
 //! | `handle.rs` | `&P`, `Rc<P>`, `Arc<P>`: how futures and guards reach their primitive |
 //! | `thread.rs` | the waker of a blocked thread |
+//! | `cell.rs` | a cell for one waiter, which `run::Sim` uses |
+//! | `stall.rs` | tests that stop a thread at work on a list |
 //!
 //! **Signalling never waits.** Whoever finds the flag taken leaves its request in the word; the holder looks at the word
 //! again before it lets go, and does what it finds. Registering pushes with one compare-and-swap. Only cancelling, polling
-//! again and parking aside take the flag, for O(1) steps without foreign code.
+//! again and parking aside take the flag, for a few steps (O(1), amortized over registrations) without foreign code.
 
 pub(crate) mod batch;
 #[cfg(all(feature = "sim", target_has_atomic = "ptr"))]

@@ -33,6 +33,7 @@ pub(crate) struct Node {
     links: UnsafeCell<Links>,
     tags: UnsafeCell<Tags>,
     phase: AtomicU8,
+    /// The owner's: it was pushed on an empty list (T5).
     pub(super) alone: Cell<bool>,
 }
 

@@ -40,6 +40,9 @@ pub(crate) struct Side {
     newest: AtomicPtr<Node>,
 }
 
+impl core::panic::UnwindSafe for Side {}
+impl core::panic::RefUnwindSafe for Side {}
+
 impl fmt::Debug for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Side").field("waiters", &!self.is_empty()).finish()
@@ -182,7 +185,8 @@ impl Walk {
     }
 
     fn set(&self, node: *mut Node) {
-        self.at.store(node, Relaxed); // ORDER: relaxed: under the flag, E2 carries it
+        // ORDER: relaxed: under the flag, E2 carries it; or by the walker, whose next RMW of the word does
+        self.at.store(node, Relaxed);
     }
 
     /// Whether somebody walks.
@@ -224,6 +228,9 @@ impl Walk {
         }
         // SAFETY: I2: the walk stands on a linked node, flag held.
         let this = unsafe { at(node) };
+        if this.phase() == Phase::CLAIMED {
+            return Some(Found::Busy); // E3 acquire otherwise: what the last claimer did is seen
+        }
         let tags = this.tags();
         if !tags.asks {
             return Some(Found::Plain);
@@ -276,6 +283,8 @@ pub(crate) enum Found {
     Plain,
     /// Its predicate panicked, in a walk that could not go on.
     Panicked,
+    /// Another notifier, whose walk could not go on, is about to give it back.
+    Busy,
     /// Its predicate decides.
     Asks(Claim),
 }

@@ -204,7 +204,8 @@ impl WaitList {
         None
     }
 
-    /// T2; waits for another holder's O(1) section to end. For registering and cancelling only, never for signalling.
+    /// T2; waits for another holder's section to end. For registering, polling again and cancelling, not for signalling (but for
+    /// the next masked section of a walk, whose holders cannot be stopped).
     #[inline]
     pub(crate) fn hold(&self) -> Held<'_> {
         self.hold_if_free().unwrap_or_else(|| self.hold_soon())
@@ -346,6 +347,10 @@ pub(crate) enum Step {
     /// Leave these bits, wake the batch, and come back: more is owed.
     Pass(Bits),
 }
+
+// A panic in foreign code leaves every list in order.
+impl core::panic::UnwindSafe for WaitList {}
+impl core::panic::RefUnwindSafe for WaitList {}
 
 impl fmt::Debug for WaitList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ use core::{
     time::Duration,
 };
 use std::{
+    io::{Write, stderr},
     process::abort,
     sync::{
         Arc, Barrier, Mutex as StdMutex,
@@ -22,6 +23,8 @@ use futures_util::future::join_all;
 use testudo::{Condition, Event, Mutex, run::block_on};
 
 use crate::support::{Probe, Rng};
+
+mod duels;
 
 fn rounds(usual: usize) -> usize {
     let times = match std::env::var("TESTUDO_ROUNDS").as_deref() {
@@ -51,7 +54,8 @@ impl Watchdog {
                 if now != last {
                     (last, since) = (now, Instant::now());
                 } else if since.elapsed() > Duration::from_secs(60) {
-                    eprintln!("stress_{name}: nothing happened for 60 s after {now} steps: a wake-up was lost");
+                    // Not eprintln, which the test harness would keep to itself.
+                    let _ = writeln!(stderr(), "stress_{name}: nothing happened for 60 s after {now} steps");
                     abort();
                 }
             }
@@ -744,172 +748,4 @@ fn stress_condition_cancelled_by_another_thread() {
     assert_eq!(format!("{cond:?}"), "Condition { locked: false, waiters: false, .. }");
     let mut check = pin!(cond.lock());
     assert!(check.as_mut().poll(&mut Context::from_waker(task.waker())).is_ready());
-}
-
-// ---- one signal, while the list is being worked on
-
-/// One thread waits, one signals it exactly once a round, and a third works on the list all the time, so that the signaller
-/// finds the flag taken and leaves its request to the other.
-struct Duel {
-    registered: AtomicUsize,
-    done: AtomicUsize,
-    stop: AtomicBool,
-}
-
-impl Duel {
-    /// `wait` gets in line, calls its argument, and waits; `signal` lets it go on, once; `work` is called all the time.
-    fn fight(
-        name: &'static str,
-        usual: usize,
-        wait: impl Fn(usize, &dyn Fn()) + Sync,
-        signal: impl Fn(usize) + Sync,
-        work: impl FnOnce(&dyn Fn() -> bool) + Send,
-    ) {
-        let (rounds, dog) = (rounds(usual), Watchdog::new(name));
-        let duel = Self { registered: AtomicUsize::new(0), done: AtomicUsize::new(0), stop: AtomicBool::new(false) };
-        let duel = &duel;
-        thread::scope(|s| {
-            s.spawn(|| {
-                for round in 1..=rounds {
-                    wait(round, &|| duel.registered.store(round, Release));
-                    duel.done.store(round, Release);
-                    dog.step();
-                }
-                duel.stop.store(true, Relaxed);
-            });
-            s.spawn(|| {
-                for round in 1..=rounds {
-                    while duel.registered.load(Acquire) < round {
-                        core::hint::spin_loop();
-                        thread::yield_now();
-                    }
-                    signal(round);
-                    while duel.done.load(Acquire) < round {
-                        thread::yield_now();
-                    }
-                }
-            });
-            s.spawn(|| work(&|| !duel.stop.load(Relaxed)));
-        });
-    }
-}
-
-/// Registers `fut`, says so, and sleeps until it is ready.
-fn wait_for_signal<F: Future>(fut: F, registered: &dyn Fn()) -> F::Output {
-    let mut fut = pin!(fut);
-    let mut first = true;
-    block_on(poll_fn(|cx| {
-        let poll = fut.as_mut().poll(cx);
-        if core::mem::take(&mut first) {
-            registered();
-        }
-        poll
-    }))
-}
-
-/// Polls all again and again, with two wakers in turn; those that are ready begin anew, and some are given up.
-fn churn<F: Future>(going: &dyn Fn() -> bool, make: impl Fn() -> F) {
-    let (mut rng, tasks) = (Rng::new(1), Probe::many(2));
-    let mut futs: Vec<_> = (0..3).map(|_| Box::pin(make())).collect();
-    while going() {
-        for task in &tasks {
-            for fut in &mut futs {
-                if task.poll(fut).is_ready() || rng.one_in(16) {
-                    fut.set(make());
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn stress_event_signals_meet_list_work() {
-    let event = Event::new();
-    Duel::fight(
-        "event_signals_meet_list_work",
-        20_000,
-        |_, registered| wait_for_signal(event.wait(), registered),
-        |_| {
-            event.set();
-            event.clear();
-        },
-        |going| churn(going, || event.wait()),
-    );
-}
-
-#[test]
-fn stress_mutex_signals_meet_list_work() {
-    let lock = Mutex::new(());
-    let held = StdMutex::new(lock.try_lock());
-    Duel::fight(
-        "mutex_signals_meet_list_work",
-        20_000,
-        |_, registered| drop(wait_for_signal(lock.lock(), registered)),
-        |_| {
-            let guard = held.lock().unwrap().take();
-            drop(guard);
-            let guard = lock.lock_blocking();
-            held.lock().unwrap().replace(guard);
-        },
-        |going| churn(going, || lock.lock()),
-    );
-}
-
-#[test]
-fn stress_condition_signals_meet_list_work() {
-    let cond = Condition::new(0);
-    Duel::fight(
-        "condition_signals_meet_list_work",
-        20_000,
-        |round, registered| {
-            if round % 2 == 0 {
-                let guard = cond.lock_blocking();
-                drop(wait_for_signal(cond.wait(guard), registered));
-            } else {
-                drop(wait_for_signal(cond.wait_until(move |n| *n == round), registered));
-            }
-        },
-        |round| {
-            let mut guard = cond.lock_blocking();
-            *guard = round;
-            cond.notify(&guard, 1);
-        },
-        |going| churn(going, || cond.wait_until(|_| false)),
-    );
-}
-
-/// As above, and the third is notified too, cannot use it, and has to pass it on.
-#[test]
-fn stress_condition_notifications_pass_through_waiters_that_give_up() {
-    let cond = Condition::new(0);
-    Duel::fight(
-        "condition_notifications_pass_through",
-        20_000,
-        |_, registered| {
-            let guard = cond.lock_blocking();
-            drop(wait_for_signal(cond.wait(guard), registered));
-        },
-        |_| {
-            let guard = cond.lock_blocking();
-            cond.notify(&guard, 1);
-        },
-        |going| {
-            let (mut rng, tasks) = (Rng::new(1), Probe::many(2));
-            while going() {
-                let Some(guard) = cond.try_lock() else { continue };
-                let mut wait = Box::pin(cond.wait(guard));
-                let polls = rng.below(6);
-                let got = (0..polls).any(|i| match tasks[i % 2].poll(&mut wait) {
-                    Poll::Ready(guard) => {
-                        cond.notify(&guard, 1);
-                        true
-                    }
-                    Poll::Pending => false,
-                });
-                if !got && rng.one_in(3) {
-                    spin(&mut rng);
-                }
-            }
-        },
-    );
 }

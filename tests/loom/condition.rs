@@ -2,7 +2,10 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
 };
 
 use testudo::{
@@ -833,6 +836,34 @@ fn poison_x_notify_x_cancel() {
         cancel.join();
         assert!(condition.is_poisoned());
         drop(a.arrive());
+        assert!(is_idle(&condition));
+    });
+}
+
+/// A notifier runs a predicate that panics, and finds the flag taken: the owner panics all the same, and the predicate is not
+/// run for another notification.
+#[test]
+fn notify_one_whose_predicate_panics_x_cancel_in_the_queue() {
+    explore(|| {
+        let condition = new();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let mut a = Waiter::waiting(condition.wait_for(own(&condition), {
+            let calls = Arc::clone(&calls);
+            // False when it begins to wait, then it panics. Nothing is printed: no hook runs.
+            move |_: &usize| calls.fetch_add(1, SeqCst) != 0 && resume_unwind(Box::new(()))
+        }));
+        let [b] = plain(&condition);
+        let guard = own(&condition);
+        let [queued] = queue(&condition);
+        let cancel = cancel(queued);
+        condition.notify(&guard, 1);
+        drop(guard);
+        cancel.join();
+        assert!(a.is_woken());
+        assert!(catch_unwind(AssertUnwindSafe(|| a.poll())).is_err());
+        assert_eq!(calls.load(SeqCst), 3, "one to begin, one that panicked in the notifier, one that panicked here");
+        drop(a);
+        drop(b.arrive());
         assert!(is_idle(&condition));
     });
 }

@@ -353,8 +353,8 @@ fn wait_x_set_then_clear() {
         let push = push(&event);
         event.set();
         event.clear();
-        old.arrive();
         let mut new = push.join();
+        old.arrive();
         if !new.is_woken() && !new.poll() {
             // It came after clear().
             new.stay();
@@ -375,6 +375,40 @@ fn set_x_poll_by_another_task() {
         a.poll();
         set.join();
         all_arrive([a, b]);
+    });
+}
+
+#[test]
+fn set_x_poll_of_the_only_waiter_by_another_task() {
+    explore(|| {
+        let event = new();
+        let [mut a] = line(&event);
+        let set = set(&event);
+        a.move_to_another_task();
+        a.poll();
+        set.join();
+        all_arrive([a]);
+    });
+}
+
+/// A set() that has taken out the only waiter, and not let go of the flag yet.
+#[test]
+fn set_x_set_then_clear_then_wait() {
+    explore(|| {
+        let event = new();
+        let [a] = line(&event);
+        let set = set(&event);
+        event.set();
+        event.clear();
+        let mut new = wait(&event);
+        new.poll();
+        set.join();
+        a.arrive();
+        if !event.is_set() && !new.is_ready() && !new.is_woken() {
+            new.stay();
+            event.set();
+        }
+        new.arrive();
     });
 }
 

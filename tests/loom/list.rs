@@ -23,8 +23,9 @@ fn e1_push_shows_the_node_to_the_next_holder() {
             }
         });
         event.set();
+        let new = push.join();
         old.arrive();
-        push.join().arrive();
+        new.arrive();
     });
 }
 
