@@ -9,6 +9,7 @@ need_apt clang-22 clang-22 libclang-rt-22-dev llvm-22
 need_apt valgrind valgrind libc6-dbg
 export TSAN_OPTIONS="external_symbolizer_path=$(command -v llvm-symbolizer-22)" ASAN_SYMBOLIZER_PATH="$(command -v llvm-symbolizer-22)"
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only
+export TESTUDO_ROUNDS="${TESTUDO_ROUNDS:-0.2}" # a sanitizer is ten times slower
 planted=$(mktemp -d); trap 'rm -rf "$planted"' EXIT
 printf '[package]\nname = "planted"\nedition = "2024"\n[lib]\npath = "planted.rs"\n[workspace]\n' >"$planted/Cargo.toml"
 cp ci/planted.rs "$planted"

@@ -330,7 +330,10 @@ fn stress_mutex_many_places() {
                         dog.step();
                         if left == 0 { Poll::Ready(()) } else { Poll::Pending }
                     }));
-                    assert_eq!(task.kept(), 0);
+                    // A notifier on another thread may be about to wake, and so to drop, the waker that it took.
+                    while task.kept() != 0 {
+                        thread::yield_now();
+                    }
                 }
             });
         }
