@@ -115,13 +115,20 @@ impl Drop for Mask {
 
 /// Waits a moment for another thread's O(1) section to end: spins, then yields the thread where there are threads.
 #[derive(Debug)]
-pub(crate) struct Spin(#[cfg(not(testudo_loom))] crossbeam_utils::Backoff);
+pub(crate) struct Spin(
+    #[cfg(not(testudo_loom))] crossbeam_utils::Backoff,
+    /// How often it has paused.
+    #[cfg(testudo_loom)]
+    core::cell::Cell<usize>,
+);
 
 impl Spin {
     pub(crate) fn new() -> Self {
         Self(
             #[cfg(not(testudo_loom))]
             crossbeam_utils::Backoff::new(),
+            #[cfg(testudo_loom)]
+            core::cell::Cell::new(0),
         )
     }
 
@@ -130,7 +137,13 @@ impl Spin {
         #[cfg(not(testudo_loom))]
         self.0.snooze();
         #[cfg(testudo_loom)]
-        loom::thread::yield_now();
+        {
+            // Two threads that wait for a third could take turns for ever: an unfair schedule, of which a few rounds will do.
+            if self.0.replace(self.0.get() + 1) >= 2 {
+                loom::skip_branch();
+            }
+            loom::thread::yield_now();
+        }
     }
 }
 

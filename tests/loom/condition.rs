@@ -127,8 +127,7 @@ fn notify_x_wait_for() {
 
 #[test]
 fn notify_all_x_wait_until_x_wait_until() {
-    // 2 preemptions: three threads that sleep.
-    explore_within(2, || {
+    explore(|| {
         let condition = new();
         let notifier = spawn({
             let condition = Arc::clone(&condition);
@@ -435,7 +434,7 @@ fn unlock_x_cancel_of_a_moved_waiter() {
 #[test]
 fn unlock_x_cancel_of_a_moved_waiter_x_cancel_of_the_next() {
     // 1 preemption: three threads that all take the flag, two of which carry out.
-    explore_within(1, || {
+    explore_within(2, || {
         let condition = new();
         let [a, b, c] = plain(&condition);
         let guard = own(&condition);
@@ -518,7 +517,7 @@ fn notify_one_that_asks_x_cancel_in_the_queue() {
 #[test]
 fn notify_one_that_asks_x_cancel_in_the_queue_x_cancel_of_the_claimed() {
     // 1 preemption: three threads that all take the flag.
-    explore_within(1, || {
+    explore_within(2, || {
         let condition = new();
         let [a, b] = asking(&condition, is_one);
         let mut guard = own(&condition);
@@ -774,7 +773,7 @@ fn notify_x_notify_of_those_that_ask() {
 #[test]
 fn notify_x_notify_x_cancel_of_one_that_asks() {
     // 1 preemption: three threads that all take the flag.
-    explore_within(1, || {
+    explore_within(2, || {
         let condition = new();
         let [a, b] = asking(&condition, is_one);
         let mut guard = own(&condition);

@@ -305,8 +305,7 @@ fn set_x_cancel_of_the_third() {
 /// A walk in two batches: the third waits in the side list while the first two are woken.
 #[test]
 fn set_x_set_x_cancel_of_the_third() {
-    // 2 preemptions: three threads that all take the flag.
-    explore_within(2, || {
+    explore(|| {
         let event = new();
         let [a, b, c] = line(&event);
         let other = set(&event);
@@ -457,8 +456,7 @@ fn cancel_x_cancel_of_all() {
 
 #[test]
 fn cancel_x_cancel_x_cancel() {
-    // 2 preemptions: three threads that all take the flag.
-    explore_within(2, || {
+    explore(|| {
         let event = new();
         let [a, b, c, d] = line(&event);
         let (one, two) = (cancel(a), cancel(b));

@@ -9,7 +9,7 @@ use testudo::{Mutex, MutexGuard, sync::Lock};
 
 use crate::{
     event::cancel,
-    support::{Spawned, Waiter, block_on, explore, explore_within, spawn},
+    support::{Spawned, Waiter, block_on, explore, spawn},
 };
 
 type Shared = Arc<Mutex<usize>>;
@@ -95,8 +95,7 @@ fn e1_unlock_publishes() {
 
 #[test]
 fn e1_unlock_publishes_to_three_threads() {
-    // 2 preemptions: three threads that sleep.
-    explore_within(2, || {
+    explore(|| {
         let mutex = new();
         let others = [(); 2].map(|()| {
             let mutex = Arc::clone(&mutex);
@@ -231,8 +230,7 @@ fn unlock_x_cancel_of_the_last() {
 
 #[test]
 fn unlock_x_cancel_x_cancel() {
-    // 2 preemptions: three threads that all take the flag.
-    explore_within(2, || {
+    explore(|| {
         let mutex = new();
         let (guard, [a, b, c]) = held(&mutex);
         let (one, other) = (cancel(a), cancel(b));
