@@ -75,6 +75,43 @@ pub(crate) const BATCH: usize = 32;
 #[cfg(not(any(feature = "std", feature = "critical-section", testudo_loom)))]
 pub(crate) const BATCH: usize = 4;
 
+/// How many predicates are run for one hold of the list flag, at most; and which of this thread's lots is the innermost.
+#[cfg(all(any(feature = "std", testudo_loom), not(feature = "critical-section")))]
+pub(crate) mod lots {
+    use core::{cell::Cell, ptr};
+
+    /// An eighth of a kilobyte of stack.
+    pub(crate) const LOT: usize = if cfg!(testudo_loom) { 2 } else { 16 };
+
+    #[cfg(testudo_loom)]
+    loom::thread_local! {
+        static INNERMOST: Cell<*const ()> = Cell::new(ptr::null());
+    }
+    #[cfg(not(testudo_loom))]
+    std::thread_local! {
+        static INNERMOST: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    }
+
+    pub(crate) fn innermost() -> *const () {
+        INNERMOST.with(Cell::get)
+    }
+
+    pub(crate) fn set_innermost(lot: *const ()) {
+        INNERMOST.with(|innermost| innermost.set(lot));
+    }
+}
+/// One predicate at a time, in a masked section of its own: there is never another to be withdrawn.
+#[cfg(not(all(any(feature = "std", testudo_loom), not(feature = "critical-section"))))]
+pub(crate) mod lots {
+    pub(crate) const LOT: usize = 1;
+
+    pub(crate) fn innermost() -> *const () {
+        core::ptr::null()
+    }
+
+    pub(crate) fn set_innermost(_: *const ()) {}
+}
+
 /// Whether a waiter links itself in both directions as it registers (every list operation is then O(1) in the worst
 /// case, and masks interrupts for that long), or leaves it to the next holder of the flag (one RMW less).
 pub(crate) const EAGER: bool = cfg!(feature = "critical-section");

@@ -33,8 +33,9 @@ use crate::{
         EAGER, Unwinding,
         atomic::{AtomicUsize, Ordering::*},
         const_fn,
+        lots::LOT,
     },
-    wait::{Found, Handle, Held, Side, Token, Wait, WaitList, Walk},
+    wait::{Found, Handle, Held, Lot, Side, Token, Wait, WaitList, Walk},
 };
 
 /// A lock, the data it protects, and waiters for the data to change: a monitor.
@@ -229,7 +230,8 @@ impl<T: ?Sized> Condition<T> {
     /// # Cancel safety
     /// Cancel safe: dropping this future gives up its place in line and nothing else.
     /// A notification it had already received goes to the next waiter.
-    /// Dropping it while a notifier runs its predicate waits for that to return: a predicate must not drop its own future.
+    /// Dropping it while a notifier on another thread runs its predicate waits for that to return, and for those that are run with
+    /// it (up to 16 in all with `std`): a predicate must not drop its own future, nor wait for a thread that drops one.
     ///
     /// # Panics
     /// If `guard` is another condition's, naming both addresses; when polled after completion; when `predicate` does. If that
@@ -280,7 +282,8 @@ impl<T: ?Sized> Condition<T> {
     /// # Cancel safety
     /// Cancel safe: dropping this future gives up its place in line and nothing else.
     /// A notification it had already received goes to the next waiter.
-    /// Dropping it while a notifier runs its predicate waits for that to return: a predicate must not drop its own future.
+    /// Dropping it while a notifier on another thread runs its predicate waits for that to return, and for those that are run with
+    /// it (up to 16 in all with `std`): a predicate must not drop its own future, nor wait for a thread that drops one.
     ///
     /// # Panics
     /// As [`wait_for`](Condition::wait_for).
@@ -542,6 +545,7 @@ impl<T: ?Sized> Condition<T> {
         }
         let token = if n == ALL { Token::All } else { Token::One }; // I4
         self.walk.begin(&mut held, &self.side); // I1: nobody is added behind it
+        let mut most = 0;
         while n > 0 {
             match self.walk.look(&mut held) {
                 None => break,
@@ -555,21 +559,19 @@ impl<T: ?Sized> Condition<T> {
                     return self.ask(n);
                 }
                 Some(Found::Panicked) => self.walk.requeue(&mut held, &self.side, Token::Panicked),
-                Some(Found::Asks(claim)) => {
+                Some(Found::Asks) => {
+                    // So many at least have to be asked, if there are as many; then ever more.
+                    most = n.max(2 * most).min(LOT);
+                    let lot = Lot::new();
+                    self.walk.claim(&mut held, &self.side, &lot, most);
                     let mask = held.let_go();
-                    let running = Running::new(claim, self, n);
-                    let verdict = running.ask(data);
+                    let running = Running::new(&lot, self, n);
+                    running.ask(data);
                     let Some(again) = self.list().retake(mask) else { return };
                     held = again;
-                    running.into_claim().release(&mut held);
-                    match verdict {
-                        Some(false) => self.walk.skip(&mut held, &self.side),
-                        Some(true) => {
-                            self.walk.requeue(&mut held, &self.side, token);
-                            n -= usize::from(n != ALL);
-                        }
-                        None => self.walk.requeue(&mut held, &self.side, Token::Panicked),
-                    }
+                    running.done();
+                    let told = self.walk.give_back(&mut held, &self.side, &lot, token);
+                    n -= if n == ALL { 0 } else { told };
                 }
             }
             if EAGER {

@@ -1,58 +1,52 @@
 //! The waits of a [`Condition`]: for its lock, for a notification, for a predicate.
 #![allow(unsafe_code)]
 // The labels are those declared in condition.rs.
-use core::{cell::Cell, marker::PhantomData, mem::ManuallyDrop};
+use core::marker::PhantomData;
 
 use super::{
     condition::{Adopted, Condition, ConditionGuard},
     mutex::{ASKED, Mutex},
 };
 use crate::{
-    sys::{Panics, Unwinding, cell::UnsafeCell},
+    sys::{Unwinding, cell::UnsafeCell},
     wait::{
-        Admit, Bits, Claim, Handle, Held, Node, Reaches, Side, Source, Token, Wait, WaitList, Word, header_of,
+        Admit, Bits, Handle, Held, Lot, Node, Reaches, Side, Source, Token, Wait, WaitList, Word, header_of,
         wait_future,
     },
 };
 
-/// A predicate is run for one of `n` notifications that are left. If it unwinds through here, or the flag cannot be taken
-/// again, the claim is given up, the walk ends, and the rest is asked for.
+/// The predicates of a lot are run for `n` notifications that are left. If one unwinds through here, or the flag cannot be
+/// taken again, the lot is given up, the walk ends, and the rest is asked for.
 pub(super) struct Running<'c, T: ?Sized> {
-    claim: ManuallyDrop<Claim>,
+    lot: &'c Lot,
     condition: &'c Condition<T>,
     n: usize,
-    panicked: Cell<bool>,
 }
 
 impl<'c, T: ?Sized> Running<'c, T> {
-    pub(super) fn new(claim: Claim, condition: &'c Condition<T>, n: usize) -> Self {
-        Self { claim: ManuallyDrop::new(claim), condition, n, panicked: Cell::new(true) }
+    pub(super) fn new(lot: &'c Lot, condition: &'c Condition<T>, n: usize) -> Self {
+        Self { lot, condition, n }
     }
 
-    /// Runs the predicate. None: it panicked, and its owner is to see to that.
-    pub(super) fn ask(&self, data: &T) -> Option<bool> {
-        let node = self.claim.node();
-        // SAFETY: I2: claimed, so linked and in place; what asks has a `Call` for the `T` of this condition as its header.
-        let call = unsafe { header_of::<Call<T>>(node) };
-        let mut panics = Panics::new();
-        // SAFETY: I2: the claim gives the predicate to this notifier alone; the header is that of this wait.
-        let verdict = panics.catch(|| unsafe { call(node, data) });
-        self.panicked.set(verdict.is_none());
-        verdict
+    /// Runs the predicates until `n` hold. Those that panic are for their owners to see to.
+    pub(super) fn ask(&self, data: &T) {
+        self.lot.run(self.n, |node| {
+            // SAFETY: I2: claimed, so linked and in place; what asks has a `Call` for this condition's `T` as its header.
+            let call = unsafe { header_of::<Call<T>>(node) };
+            // SAFETY: I2: the lot gives the predicate to this notifier alone; the header is that of this wait.
+            unsafe { call(node, data) }
+        });
     }
 
-    pub(super) fn into_claim(self) -> Claim {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not used again, nor dropped.
-        unsafe { ManuallyDrop::take(&mut this.claim) }
+    /// The flag is held again: the caller gives the lot back.
+    pub(super) fn done(self) {
+        core::mem::forget(self);
     }
 }
 
 impl<T: ?Sized> Drop for Running<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: dropped once, and not used again.
-        let claim = unsafe { ManuallyDrop::take(&mut self.claim) };
-        claim.abandon(&self.condition.walk, self.panicked.get());
+        self.condition.walk.abandon(self.lot);
         self.condition.ask(self.n);
     }
 }

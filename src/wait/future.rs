@@ -5,7 +5,8 @@
 //             I2 the node is linked only between `enroll` or `park` in a poll and the end of this future's drop.
 //             I3 a header that is not empty follows the node directly, and a node's pointer reaches the whole future.
 //             I4 everything in the node is reached through `&Node`; no `&mut` to a linked node exists.
-// CANCEL      Waiting: place in line. Claimed: waits for the predicate to return. Notified: the token is given back.
+// CANCEL      Waiting: place in line. Claimed: withdraws from a lot that this thread runs, else waits until it is given back.
+//             Notified: the token is given back.
 use core::{
     fmt,
     future::Future,
@@ -18,6 +19,7 @@ use futures_core::FusedFuture;
 
 use super::{
     held::Held,
+    lot::withdraw,
     node::Node,
     phase::{POLLED_AFTER_COMPLETION, Phase, Token},
     side::Side,
@@ -222,7 +224,9 @@ impl<S: Source> Wait<S> {
                 Phase::WAITING if self.source.list().try_leave(&self.node, Some) => return None,
                 Phase::WAITING => {}
                 Phase::CLAIMED => {
-                    spin.pause();
+                    if !withdraw(&self.node) {
+                        spin.pause();
+                    }
                     continue;
                 }
                 Phase::NOTIFIED | Phase::HOLDING => return Some(self.node.token()),

@@ -10,6 +10,7 @@
 //! | `node.rs` | a waiter's entry, and the links between entries |
 //! | `held.rs` | what the holder of the flag may do with the list |
 //! | `side.rs` | a second list under the same flag, and a notifier's walk through it |
+//! | `lot.rs` | the nodes of a walk whose predicates are run in one go |
 //! | `future.rs` | the one wait future: the only poll, unlink, and pass-on |
 //! | `batch.rs` | wakers taken out under the flag, woken after it |
 //! | `handle.rs` | `&P`, `Rc<P>`, `Arc<P>`: how futures and guards reach their primitive |
@@ -27,6 +28,7 @@ pub(crate) mod cell;
 pub(crate) mod future;
 pub(crate) mod handle;
 pub(crate) mod held;
+pub(crate) mod lot;
 pub(crate) mod node;
 pub(crate) mod phase;
 pub(crate) mod side;
@@ -42,7 +44,8 @@ pub(crate) use future::{Source, Wait, header_of, wait_future};
 pub use handle::Handle;
 pub(crate) use handle::Reaches;
 pub(crate) use held::Held;
+pub(crate) use lot::Lot;
 pub(crate) use node::Node;
 pub(crate) use phase::Token;
-pub(crate) use side::{Chain, Claim, Found, Side, Walk};
+pub(crate) use side::{Chain, Found, Side, Walk};
 pub(crate) use word::{Admit, Bits, Step, WaitList, Word};

@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | Idle | in no list | its owner |
 //! | Waiting | linked | whoever holds the list flag; its owner takes the flag first |
-//! | Claimed | linked | the notifier that runs its predicate; everybody else waits |
+//! | Claimed | linked, in a lot | the notifier that runs the lot, or its owner from in there; everybody else waits |
 //! | Notified | in no list | its owner, without the flag; it has a [`Token`] |
 //! | Holding | in no list | its owner, which has what this wait gives up when it parks (a lock) |
 //! | Done | in no list | nobody; polling panics |

@@ -6,6 +6,7 @@ use core::{fmt, ptr, task::Waker};
 use super::{
     batch::Batch,
     held::Held,
+    lot::Lot,
     node::{Links, Node, Tags, at, complete, notify, unlink_inner},
     phase::{Phase, Token},
     word::Word,
@@ -168,7 +169,7 @@ const END: *mut Node = ptr::without_provenance_mut(1);
 
 /// Where a notifier stands on its way through a [`Side`]: a node, END behind the last, null when nobody walks.
 ///
-/// Written under the flag; or by the walker, while it claims the node it stands on.
+/// Written under the flag; or by the walker, while it has a lot out (I8).
 pub(crate) struct Walk {
     at: AtomicPtr<Node>,
 }
@@ -208,8 +209,11 @@ impl Walk {
 
     /// Goes on to the next younger node.
     fn advance(&self, side: &Side) {
-        let node = self.node();
-        // SAFETY: I2: the walk stands on a linked node, flag held.
+        self.go_behind(self.node(), side);
+    }
+
+    fn go_behind(&self, node: *mut Node, side: &Side) {
+        // SAFETY: I2: the node is linked in that list, flag held.
         self.set(if ptr::eq(node, side.newest()) { END } else { unsafe { at(node) }.newer() });
     }
 
@@ -227,46 +231,48 @@ impl Walk {
             return None;
         }
         // SAFETY: I2: the walk stands on a linked node, flag held.
-        let this = unsafe { at(node) };
-        if this.phase() == Phase::CLAIMED {
-            return Some(Found::Busy); // E3 acquire otherwise: what the last claimer did is seen
-        }
-        let tags = this.tags();
-        if !tags.asks {
-            return Some(Found::Plain);
-        }
-        if tags.token == Token::Panicked {
-            return Some(Found::Panicked);
-        }
-        this.set_phase(Phase::CLAIMED);
-        Some(Found::Asks(Claim { node }))
+        Some(Found::of(unsafe { at(node) }))
     }
 
-    /// Leaves the node where it is and goes on.
-    pub(crate) fn skip(&self, _held: &mut Held<'_>, side: &Side) {
-        self.advance(side);
+    /// Claims the node on which the walk stands, which asks, and those behind it that ask too, `most` in all. From here on the
+    /// flag may be let go.
+    pub(crate) fn claim(&self, _held: &mut Held<'_>, side: &Side, lot: &Lot, most: usize) {
+        let newest = side.newest();
+        lot.claim(self.node(), most, |node| {
+            if ptr::eq(node, newest) {
+                return None;
+            }
+            // SAFETY: I2: linked, flag held.
+            let next = unsafe { at(node) }.newer();
+            // SAFETY: I2: linked, flag held.
+            matches!(Found::of(unsafe { at(next) }), Found::Asks).then_some(next)
+        });
+        // mutant
+    }
+
+    /// Gives a lot back whose predicates were run, and goes on behind the last of them. The satisfied get in the word's list
+    /// with `token`; says how many.
+    pub(crate) fn give_back(&self, held: &mut Held<'_>, side: &Side, lot: &Lot, token: Token) -> usize {
+        self.go_behind(lot.last(), side);
+        let mut movers = Movers::new();
+        lot.give_back(token, |node, token| movers.add(held, side, node, token));
+        movers.join(held);
+        lot.satisfied()
+    }
+
+    /// Gives a lot back and ends the walk, without the flag.
+    pub(crate) fn abandon(&self, lot: &Lot) {
+        self.set(ptr::null_mut()); // I8: nobody else has moved it
+        lot.give_up();
     }
 
     /// Moves the node to the end of the word's list, with `token`, and goes on.
     pub(crate) fn requeue(&self, held: &mut Held<'_>, side: &Side, token: Token) {
         let node = self.node();
         self.advance(side);
-        // SAFETY: I4: the walk stood on a node of this side list.
-        unsafe { side.unlink(held, node) };
-        // SAFETY: I1: its owner takes it out under the flag only, which is held.
-        let this = unsafe { at(node) };
-        this.set_tags(Tags { token, overtaken: 0, asks: this.tags().asks, aside: false });
-        loop {
-            let newest = held.newest();
-            this.links(|l| (l.older, l.newer) = (newest, ptr::null_mut()));
-            let to = Word::new(node, held.seen.bits());
-            if held.list.swap(held.seen, to).is_ok() {
-                held.seen = to;
-                held.removed = ptr::null_mut();
-                return;
-            }
-            held.refresh();
-        }
+        let mut movers = Movers::new();
+        movers.add(held, side, node, token);
+        movers.join(held);
     }
 }
 
@@ -286,42 +292,63 @@ pub(crate) enum Found {
     /// Another notifier, whose walk could not go on, is about to give it back.
     Busy,
     /// Its predicate decides.
-    Asks(Claim),
+    Asks,
 }
 
-/// A claimed node: it stays where it is when the flag is let go, and its owner waits.
-pub(crate) struct Claim {
-    node: *mut Node,
-}
-
-impl fmt::Debug for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim").finish_non_exhaustive()
-    }
-}
-
-impl Claim {
-    /// The node, whose future lives for as long as this does.
-    pub(crate) fn node(&self) -> *const Node {
-        self.node
-    }
-
-    /// Gives the node back, the flag being held.
-    pub(crate) fn release(self, _held: &mut Held<'_>) {
-        // SAFETY: I1: a claimed node stays linked.
-        unsafe { at(self.node) }.set_phase(Phase::WAITING);
-    }
-
-    /// Gives the node back and ends the walk that stands on it, without the flag.
-    pub(crate) fn abandon(self, walk: &Walk, panicked: bool) {
-        walk.set(ptr::null_mut());
-        if panicked {
-            // SAFETY: I1: a claimed node stays linked.
-            let node = unsafe { at(self.node) };
-            // I2: the claim keeps everybody else away from its tags.
-            node.set_tags(Tags { token: Token::Panicked, ..node.tags() });
+impl Found {
+    /// What a linked node is, the flag being held.
+    #[inline(always)]
+    fn of(node: &Node) -> Self {
+        if node.phase() == Phase::CLAIMED {
+            return Self::Busy; // E3 acquire otherwise: what the last claimer did is seen
         }
-        // SAFETY: I1: a claimed node stays linked; this is the last access.
-        unsafe { at(self.node) }.set_phase(Phase::WAITING);
+        let tags = node.tags();
+        match tags.token {
+            _ if !tags.asks => Self::Plain,
+            Token::Panicked => Self::Panicked,
+            _ => Self::Asks,
+        }
+    }
+}
+
+/// Nodes on their way from a side list to the end of the word's, under one hold of the flag.
+struct Movers {
+    first: *mut Node,
+    last: *mut Node,
+}
+
+impl Movers {
+    fn new() -> Self {
+        Self { first: ptr::null_mut(), last: ptr::null_mut() }
+    }
+
+    /// Takes a node of `side`, with `token`.
+    fn add(&mut self, held: &mut Held<'_>, side: &Side, node: *mut Node, token: Token) {
+        // SAFETY: I4: the walk has come by it in this side list.
+        unsafe { side.unlink(held, node) };
+        // SAFETY: I1: its owner takes it out under the flag only, which is held.
+        let this = unsafe { at(node) };
+        this.set_tags(Tags { token, overtaken: 0, asks: this.tags().asks, aside: false });
+        this.links(|l| (l.older, l.newer) = (self.last, ptr::null_mut()));
+        if self.first.is_null() {
+            self.first = node;
+        }
+        self.last = node;
+    }
+
+    /// T4: puts them in the word.
+    fn join(self, held: &mut Held<'_>) {
+        while !self.first.is_null() {
+            let newest = held.newest();
+            // SAFETY: I1: as in `add`.
+            unsafe { at(self.first) }.links(|l| l.older = newest);
+            let to = Word::new(self.last, held.seen.bits());
+            if held.list.swap(held.seen, to).is_ok() {
+                held.seen = to;
+                held.removed = ptr::null_mut();
+                return;
+            }
+            held.refresh();
+        }
     }
 }

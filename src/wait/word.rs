@@ -13,10 +13,15 @@
 // INVARIANTS  I1 a linked node is valid and stays where it is until it is unlinked: its future unlinks it before it dies.
 //             I2 links, wakers and tags of linked nodes are touched only by the holder of FLAG (`&mut Held`); a node's
 //                owner may touch them while the node is in no list.
-//             I3 a node's phase leaves Waiting only under FLAG (and comes back to it from Claimed with or without); storing Notified is the notifier's last access to it.
+//             I3 a node's phase leaves Waiting only under FLAG (and comes back to it from Claimed with or without); storing
+//                Notified is the notifier's last access to it.
 //             I4 the node in the word was linked by its push; all nodes are reached from it through `older`.
 //             I5 a foreign node is out of the word before Notified is stored, so no pusher links to a node that may be gone.
 //             I6 whoever lets go of FLAG has first done what the state owes; who finds FLAG taken leaves its part in the word.
+//             I7 a Claimed node is linked, and in one lot, on its notifier's stack. The notifier gives it back; or its owner
+//                does, from within a predicate of another node that this notifier runs: all such lots of more than one node
+//                are in this thread's chain, for as long as they run.
+//             I8 a walk whose lot is out, with FLAG let go, stands on no node: nobody but its walker moves or ends it.
 // EDGES       E1 T1 (release) -> T2 (acquire): the holder sees the links, waker and tags of every pushed node.
 //             E2 T3 (release) -> T2 (acquire): one holder sees what the last one did.
 //             E3 Notified (release) -> owner's load (acquire): the owner sees its token, and the notifier is done with the node.

@@ -14,9 +14,10 @@ use static_assertions::assert_not_impl_any;
 use testudo::{
     Condition, ConditionGuard,
     run::{Sim, block_on},
+    sync::ConditionWaitFor,
 };
 
-use crate::support::{Probe, wakes};
+use crate::support::{Probe, Rng, Slot, panics, wakes};
 
 /// A waiter without a predicate, in line for a notification.
 macro_rules! waiting {
@@ -652,4 +653,310 @@ fn threads_may_block_beside_tasks() {
         thread::yield_now();
     }
     blocked.join().unwrap();
+}
+
+// ---- predicates that are run in one go
+
+type Pred = Box<dyn FnMut(&u32) -> bool + Send>;
+type Until = ConditionWaitFor<'static, u32, Pred, Arc<Condition<u32>>>;
+
+/// Waiters that ask, in line. While the data is 1 their predicates do what the test says; when it is 2 they hold.
+#[derive(Clone)]
+struct Herd {
+    cond: Arc<Condition<u32>>,
+    tasks: Arc<Vec<Probe>>,
+    slots: Arc<Vec<Slot<Until>>>,
+    /// Whose predicates were called while the data was 1.
+    asked: Arc<std::sync::Mutex<Vec<usize>>>,
+}
+
+impl Herd {
+    fn new(n: usize, act: impl Fn(&Self, usize) -> bool + Send + Sync + 'static) -> Self {
+        let herd = Self {
+            cond: Arc::default(),
+            tasks: Arc::new(Probe::many(n)),
+            slots: Arc::new((0..n).map(|_| Slot::empty()).collect()),
+            asked: Arc::default(),
+        };
+        let act = Arc::new(act);
+        for i in 0..n {
+            let (all, act) = (herd.clone(), act.clone());
+            let predicate: Pred = Box::new(move |data| {
+                if *data == 1 {
+                    all.asked.lock().unwrap().push(i);
+                    return act(&all, i);
+                }
+                *data == 2
+            });
+            herd.slots[i].put(Box::pin(Condition::wait_until_with(herd.cond.clone(), predicate)));
+            assert!(herd.poll(i).is_some_and(|ready| !ready));
+        }
+        herd
+    }
+
+    /// None: it was dropped, or is ready since an earlier poll.
+    fn poll(&self, i: usize) -> Option<bool> {
+        self.slots[i].poll(self.tasks[i].waker()).map(|poll| poll.is_ready())
+    }
+
+    fn drops(&self, i: usize) {
+        assert!(self.slots[i].cancel(), "{i} is gone");
+    }
+
+    /// Notifies while the data is 1; then it is 2. Says whose predicates were called and who could go on, in order. All that
+    /// are left go on with a second notification.
+    fn notify(&self, n: usize) -> (Vec<usize>, Vec<usize>) {
+        let mut guard = self.cond.try_lock().unwrap();
+        *guard = 1;
+        self.cond.notify(&guard, n);
+        *guard = 2;
+        drop(guard);
+        let told = self.arrivals();
+        self.cond.notify_all(&self.cond.try_lock().unwrap());
+        self.arrivals();
+        for slot in self.slots.iter() {
+            assert!(!slot.cancel(), "forgotten");
+        }
+        assert!(!self.cond.is_locked());
+        let asked = self.asked.lock().unwrap().clone();
+        (asked, told)
+    }
+
+    /// Who is woken and goes on, one after the other.
+    fn arrivals(&self) -> Vec<usize> {
+        let mut seen = vec![0; self.tasks.len()];
+        let mut arrived = Vec::new();
+        while let Some(i) = (0..seen.len()).find(|&i| self.tasks[i].wakes() > seen[i]) {
+            seen[i] = self.tasks[i].wakes();
+            if self.poll(i) == Some(true) {
+                arrived.push(i);
+            }
+        }
+        arrived
+    }
+}
+
+fn all_but(n: usize, gone: &[usize]) -> Vec<usize> {
+    (0..n).filter(|i| !gone.contains(i)).collect()
+}
+
+#[test]
+fn a_predicate_may_drop_any_other_waiter_before_or_behind_it() {
+    for (by, gone) in (0..5).flat_map(|by| (0..5).map(move |gone| (by, gone))).filter(|(by, gone)| by != gone) {
+        for (n, holds) in [(usize::MAX, false), (usize::MAX, true), (5, false), (5, true), (3, false)] {
+            let herd = Herd::new(5, move |herd, i| {
+                if i == by {
+                    herd.drops(gone);
+                }
+                holds
+            });
+            let (asked, told) = herd.notify(n);
+            assert_eq!(asked, all_but(5, &[gone][..usize::from(gone > by)]));
+            assert_eq!(told, if holds { all_but(5, &[gone]) } else { vec![] });
+        }
+    }
+}
+
+#[test]
+fn a_predicate_may_drop_all_other_waiters() {
+    for by in [0, 1, 19, 39] {
+        let herd = Herd::new(40, move |herd, i| {
+            if i == by {
+                (0..40).filter(|&other| other != by).for_each(|other| herd.drops(other));
+            }
+            true
+        });
+        assert_eq!(herd.notify(usize::MAX), ((0..=by).collect(), vec![by]));
+    }
+}
+
+#[test]
+fn a_notification_of_a_waiter_that_a_later_predicate_drops_goes_to_another() {
+    for n in 2..6 {
+        let herd = Herd::new(8, |herd, i| {
+            if i == 1 {
+                herd.drops(0);
+            }
+            true
+        });
+        assert_eq!(herd.notify(n), ((0..=n).collect(), (1..=n).collect()));
+    }
+}
+
+#[test]
+fn a_predicate_may_drop_waiters_of_earlier_notifications_of_the_same_call() {
+    // One notification: 1, then 2, then 4 predicates are run in one go; 4 is in the third lot.
+    for gone in 0..4 {
+        let herd = Herd::new(9, move |herd, i| {
+            if i == 4 {
+                herd.drops(gone);
+            }
+            i == 6
+        });
+        assert_eq!(herd.notify(1), ((0..7).collect(), vec![6]));
+    }
+}
+
+#[test]
+fn notify_asks_in_order_and_nobody_behind_the_last_that_it_is_for() {
+    for last in [0, 1, 2, 3, 6, 7, 15, 16, 17, 30, 31, 32, 46, 47, 48, 59] {
+        let herd = Herd::new(60, move |_, i| i == last);
+        assert_eq!(herd.notify(1), ((0..=last).collect(), vec![last]));
+        let herd = Herd::new(60, move |_, i| i == 0 || i >= last);
+        assert_eq!(herd.notify(3).0.last(), Some(&(last.max(1) + 1).min(59)));
+    }
+}
+
+/// A waiter that is polled while it is claimed is polled again later.
+#[test]
+fn one_notification_claims_no_waiter_behind_the_first_if_that_is_satisfied() {
+    let herd = Herd::new(3, |herd, i| {
+        assert_eq!((i, herd.poll(1)), (0, Some(false)));
+        assert_eq!(herd.tasks[1].wakes(), 0);
+        herd.drops(2);
+        true
+    });
+    assert_eq!(herd.notify(1), (vec![0], vec![0]));
+}
+
+#[test]
+fn waiters_that_a_predicate_polls_go_on_all_the_same() {
+    for n in [2, 5, usize::MAX] {
+        let herd = Herd::new(5, |herd, _| {
+            (0..5).for_each(|other| assert_eq!(herd.poll(other), Some(false)));
+            true
+        });
+        assert_eq!(herd.notify(n), (all_but(n.min(5), &[]), all_but(n.min(5), &[])));
+    }
+}
+
+#[test]
+fn predicates_that_panic_between_others_are_their_owners_business() {
+    for (n, told, last) in [(1, vec![0], 0), (3, vec![0, 2, 3], 3), (usize::MAX, vec![0, 2, 3, 5, 6, 8, 9, 11], 11)] {
+        let herd = Herd::new(12, |herd, i| {
+            if i == 8 && herd.asked.lock().unwrap().len() == 9 {
+                herd.drops(7); // it has panicked
+            }
+            if i % 3 == 1 {
+                std::panic::resume_unwind(Box::new("bad"));
+            }
+            true
+        });
+        let mut guard = herd.cond.try_lock().unwrap();
+        *guard = 1;
+        herd.cond.notify(&guard, n);
+        *guard = 2;
+        drop(guard);
+        assert_eq!(*herd.asked.lock().unwrap(), (0..=last).collect::<Vec<_>>());
+        let mut arrived = Vec::new();
+        for i in 0..=last {
+            if i == 7 {
+                assert_eq!((herd.poll(i), herd.tasks[i].wakes()), (None, 0));
+                continue;
+            }
+            assert_eq!(herd.tasks[i].wakes(), 1, "{i} of {n}");
+            if i % 3 == 1 {
+                let text = panics(|| herd.poll(i));
+                assert_eq!(text, "the predicate of this wait panicked when a notifier called it");
+            } else {
+                assert_eq!(herd.poll(i), Some(true));
+                arrived.push(i);
+            }
+        }
+        assert_eq!(arrived, told);
+        assert!(!herd.cond.is_locked());
+    }
+}
+
+/// It unwinds through the notifier, and ends the walk: a later one begins anew.
+#[test]
+fn a_payload_that_panics_when_dropped_gives_all_waiters_back() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                panic!("bomb");
+            }
+        }
+    }
+    let herd = Herd::new(6, |_, i| {
+        if i == 2 {
+            std::panic::resume_unwind(Box::new(Bomb));
+        }
+        true
+    });
+    let mut guard = herd.cond.try_lock().unwrap();
+    *guard = 1;
+    assert_eq!(panics(|| herd.cond.notify_all(&guard)), "bomb");
+    *guard = 2;
+    drop(guard);
+    assert_eq!(*herd.asked.lock().unwrap(), [0, 1, 2]);
+    for i in [0, 1, 3, 4, 5] {
+        assert_eq!(herd.tasks[i].wakes(), usize::from(i < 2), "2 has it, and is not dropped yet");
+        if i < 2 {
+            assert_eq!(herd.poll(i), Some(true));
+        }
+    }
+    assert_eq!(panics(|| herd.poll(2)), "the predicate of this wait panicked when a notifier called it");
+    assert_eq!(herd.arrivals(), [3, 4, 5]);
+}
+
+/// Predicates of one condition that notify another, whose predicates drop waiters of both.
+#[test]
+fn predicates_may_notify_other_conditions_and_drop_waiters_of_both() {
+    for (n, inner_n) in [(usize::MAX, usize::MAX), (3, usize::MAX), (usize::MAX, 3), (2, 2), (1, 1)] {
+        let outer = Arc::new(std::sync::Mutex::new(None::<Herd>));
+        let of_outer = outer.clone();
+        // The second of the inner herd drops the inner first and third, and the outer first and third.
+        let inner = Herd::new(5, move |inner, i| {
+            if i == 1 {
+                let outer = of_outer.lock().unwrap().clone().unwrap();
+                for gone in [0, 2] {
+                    inner.drops(gone);
+                    outer.drops(gone);
+                }
+            }
+            i != 0
+        });
+        let of_inner = inner.clone();
+        let herd = Herd::new(5, move |_, i| {
+            if i == 1 {
+                let mut guard = of_inner.cond.try_lock().unwrap();
+                *guard = 1;
+                of_inner.cond.notify(&guard, inner_n);
+                *guard = 2;
+            }
+            i != 0
+        });
+        *outer.lock().unwrap() = Some(herd.clone());
+        let (asked, told) = herd.notify(n);
+        let behind = n.min(3);
+        assert_eq!(asked, [&[0, 1][..], &all_but(2 + behind, &[0, 1, 2])].concat(), "{n}");
+        assert_eq!(told, all_but(2 + behind, &[0, 2]), "{n}");
+        let behind = inner_n.min(3);
+        assert_eq!(*inner.asked.lock().unwrap(), [&[0, 1][..], &all_but(2 + behind, &[0, 1, 2])].concat());
+        assert_eq!(inner.arrivals(), all_but(2 + behind, &[0, 2]));
+        *outer.lock().unwrap() = None;
+    }
+}
+
+#[test]
+fn predicates_that_drop_at_random_strand_nobody() {
+    for seed in 0..if cfg!(miri) { 3 } else { 300 } {
+        let rng = Arc::new(std::sync::Mutex::new(Rng::new(seed)));
+        let n = rng.lock().unwrap().below(8);
+        let herd = Herd::new(40, move |herd, i| {
+            let mut rng = rng.lock().unwrap();
+            for _ in 0..rng.below(4) {
+                let gone = rng.below(40);
+                if gone != i {
+                    herd.slots[gone].cancel();
+                }
+            }
+            rng.one_in(3)
+        });
+        let (asked, told) = herd.notify(if n == 0 { usize::MAX } else { n });
+        assert!(asked.is_sorted_by(|a, b| a < b), "{seed}");
+        assert!(n == 0 || told.len() <= n, "{seed}: {told:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
@@ -811,6 +811,179 @@ fn notify_x_notify_then_cancel_of_one_that_asks() {
         drop(a);
         other.join();
         drop(guard);
+        assert!(is_idle(&condition));
+    });
+}
+
+// Several predicates for one hold of the flag: a lot, of two here.
+
+/// The first or the second of a lot is dropped by another thread, which waits until it is given back; both hold.
+#[test]
+fn lot_x_cancel() {
+    for at in 0..2 {
+        explore(move || {
+            let condition = new();
+            let [a, b] = asking(&condition, is_one);
+            let [c] = asking(&condition, is_one);
+            let mut guard = own(&condition);
+            *guard = 1;
+            let (gone, stays) = if at == 0 { (a, b) } else { (b, a) };
+            let cancel = cancel(gone);
+            condition.notify(&guard, 2);
+            drop(guard);
+            cancel.join();
+            drop(stays.arrive());
+            drop(c.arrive()); // with the token of the one that was dropped
+            assert!(is_idle(&condition));
+        });
+    }
+}
+
+/// As above, and the one that is dropped does not hold.
+#[test]
+fn lot_x_cancel_of_one_that_does_not_hold() {
+    explore(|| {
+        let condition = new();
+        let [a] = asking(&condition, is_one);
+        let [b] = asking(&condition, is_two);
+        let mut guard = own(&condition);
+        *guard = 1;
+        let cancel = cancel(b);
+        condition.notify_all(&guard);
+        drop(guard);
+        cancel.join();
+        drop(a.arrive());
+        assert!(is_idle(&condition));
+    });
+}
+
+/// A waiter of the next lot is dropped while the walk has this one out: it does not stand where that one is taken out.
+#[test]
+fn lot_x_cancel_of_one_behind_it() {
+    explore(|| {
+        let condition = new();
+        let [a, b, c] = asking(&condition, is_one);
+        let mut guard = own(&condition);
+        *guard = 1;
+        let cancel = cancel(c);
+        condition.notify_all(&guard);
+        drop(guard);
+        cancel.join();
+        drop(a.arrive());
+        drop(b.arrive());
+        assert!(is_idle(&condition));
+    });
+}
+
+#[test]
+fn lot_x_poll_by_another_task() {
+    for at in 0..2 {
+        explore(move || {
+            let condition = new();
+            let mut pair = asking::<2>(&condition, is_one);
+            let mut guard = own(&condition);
+            *guard = 1;
+            pair[at].move_to_another_task();
+            let [a, b] = pair;
+            let (moved, other) = if at == 0 { (a, b) } else { (b, a) };
+            let moved = poll(moved);
+            condition.notify(&guard, 2);
+            drop(guard);
+            let moved = moved.join();
+            if at == 0 || moved.is_ready() {
+                drop(moved.arrive());
+                drop(other.arrive());
+            } else {
+                drop(other.arrive());
+                drop(moved.arrive());
+            }
+            assert!(is_idle(&condition));
+        });
+    }
+}
+
+/// Two notifiers with references to one guard, one lot.
+#[test]
+fn lot_x_notify() {
+    explore(|| {
+        let condition = new();
+        let [a, b] = asking(&condition, is_one);
+        let [c] = asking(&condition, is_one);
+        let mut guard = own(&condition);
+        *guard = 1;
+        let guard = Arc::new(guard);
+        let other = spawn({
+            let (condition, guard) = (Arc::clone(&condition), Arc::clone(&guard));
+            move || condition.notify(&guard, 1)
+        });
+        condition.notify(&guard, 2);
+        other.join();
+        drop(guard);
+        drop(a.arrive());
+        drop(b.arrive());
+        drop(c.arrive());
+        assert!(is_idle(&condition));
+    });
+}
+
+/// A predicate drops the other one of its lot, which it withdraws, while another thread takes out the one behind them.
+#[test]
+fn withdraw_x_cancel() {
+    for by in 0..2 {
+        explore(move || {
+            let condition = new();
+            let other = Arc::new(Mutex::new(None::<WaitFor>));
+            let wait = || {
+                let other = Arc::clone(&other);
+                Waiter::waiting(condition.wait_for(own(&condition), move |value: &usize| {
+                    if *value == 1 {
+                        let gone = other.lock().unwrap().take();
+                        drop(gone);
+                    }
+                    *value == 1
+                }))
+            };
+            let first = (by == 0).then(wait);
+            let [gone] = asking(&condition, is_one);
+            let stays = first.unwrap_or_else(wait);
+            *other.lock().unwrap() = Some(gone);
+            let [behind] = plain(&condition);
+            let mut guard = own(&condition);
+            *guard = 1;
+            let cancel = cancel(behind);
+            condition.notify_all(&guard);
+            drop(guard);
+            cancel.join();
+            assert!(other.lock().unwrap().is_none());
+            drop(stays.arrive());
+            assert!(is_idle(&condition));
+        });
+    }
+}
+
+/// The second of a lot panics, and the notifier may find the flag taken: the claims are given back with that.
+#[test]
+fn lot_whose_second_predicate_panics_x_cancel_in_the_queue() {
+    explore(|| {
+        let condition = new();
+        let [a] = asking(&condition, is_one);
+        let mut b = Waiter::waiting(
+            // Nothing is printed: no hook runs.
+            condition.wait_for(own(&condition), |value: &usize| *value == 1 && resume_unwind(Box::new(()))),
+        );
+        let [c] = asking(&condition, is_one);
+        let mut guard = own(&condition);
+        *guard = 1;
+        let [queued] = queue(&condition);
+        let cancel = cancel(queued);
+        condition.notify_all(&guard);
+        drop(guard);
+        cancel.join();
+        drop(a.arrive());
+        assert!(b.is_woken());
+        assert!(catch_unwind(AssertUnwindSafe(|| b.poll())).is_err());
+        drop(b);
+        drop(c.arrive());
         assert!(is_idle(&condition));
     });
 }
