@@ -9,11 +9,22 @@
 pub(crate) mod atomic {
     #![allow(unused_imports)] // each feature uses a part
     #[cfg(not(any(testudo_loom, feature = "portable-atomic")))]
-    pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
     #[cfg(testudo_loom)]
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
     #[cfg(all(feature = "portable-atomic", not(testudo_loom)))]
-    pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+    pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
+}
+
+/// What comes before it, the last of it a read-modify-write, is seen by whoever is not seen by what comes after it.
+///
+/// On x86 the read-modify-write has done that already (as crossbeam-epoch relies on too).
+#[inline(always)]
+pub(crate) fn fence_after_rmw() {
+    #[cfg(all(any(target_arch = "x86", target_arch = "x86_64"), not(testudo_loom)))]
+    core::sync::atomic::compiler_fence(atomic::Ordering::SeqCst);
+    #[cfg(not(all(any(target_arch = "x86", target_arch = "x86_64"), not(testudo_loom))))]
+    atomic::fence(atomic::Ordering::SeqCst);
 }
 
 /// Declares a `const fn`, which is an ordinary `fn` under loom.

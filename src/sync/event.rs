@@ -16,7 +16,8 @@ use core::{fmt, task::Waker};
 use crate::{
     sys::const_fn,
     wait::{
-        Admit, Bits, Chain, Handle, Held, Node, Side, Source, Step, Token, Wait, WaitList, wait_future, wake_alone,
+        Admit, Bits, Chain, Handle, Held, Node, Side, Source, Step, Token, Wait, WaitList, Word, wait_future,
+        wake_alone,
     },
 };
 
@@ -121,7 +122,8 @@ impl Event {
     #[doc(alias = "reset")]
     #[inline]
     pub fn clear(&self) {
-        let mut word = self.list.guess();
+        // Most often it is set, and so nobody waits: no look before.
+        let mut word = Word::empty(SET);
         while word.bits().has(SET) {
             match self.list.try_change(word, word.bits().without(SET)) {
                 // T4
@@ -176,6 +178,9 @@ impl Event {
     ///
     /// # Cancel safety
     /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    ///
+    /// # Panics
+    /// When polled after completion.
     ///
     /// # Examples
     /// ```
@@ -268,7 +273,7 @@ impl<H: Handle<Target = Event>> Source for EventSource<H> {
     type Output = ();
     type Header = ();
 
-    fn header() {}
+    fn header(&self) {}
 
     #[inline(always)]
     fn list(&self) -> &WaitList {

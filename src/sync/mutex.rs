@@ -72,7 +72,7 @@ pub struct Mutex<T: ?Sized> {
 
 // SAFETY: I2: the data goes from owner to owner (E1), so `T: Send` is needed and `T: Sync` is not.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
-// SAFETY: with no guard left, it is the data and a word. `T: Send` as for any container.
+// SAFETY: I2: with no guard left, it is the data and a word. `T: Send` as for any container.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 
 impl<T> Mutex<T> {
@@ -131,6 +131,9 @@ impl<T: ?Sized> Mutex<T> {
     /// # Cancel safety
     /// Cancel safe: dropping this future gives up its place in line and nothing else.
     /// A notification it had already received goes to the next waiter.
+    ///
+    /// # Panics
+    /// When polled after completion.
     ///
     /// # Examples
     /// ```
@@ -205,7 +208,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[doc(alias = "locked")]
     pub fn is_locked(&self) -> bool {
-        self.list.load().bits().has(LOCKED)
+        self.list.load().bits().has(LOCKED) // ORDER: E1 acquire
     }
 
     /// Returns the data, which nobody else can reach.
@@ -241,7 +244,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[cfg(feature = "std")]
     pub fn is_poisoned(&self) -> bool {
-        self.list.load().bits().has(POISONED)
+        self.list.load().bits().has(POISONED) // ORDER: E1 acquire
     }
 
     /// Says that the data is in order again.
@@ -364,7 +367,7 @@ impl<T: ?Sized> Mutex<T> {
                 return Step::Again;
             }
             owner = false;
-            batch.extend(head.hand_over()); // T4
+            batch.extend(head.hand_over(None)); // T4
             Step::LetGo(held.bits())
         });
     }
@@ -419,7 +422,7 @@ impl<'a, T: ?Sized, H: Handle<Target = Mutex<T>>> Source for LockSource<'a, T, H
     type Output = MutexGuard<'a, T, H>;
     type Header = ();
 
-    fn header() {}
+    fn header(&self) {}
 
     #[inline(always)]
     fn list(&self) -> &WaitList {

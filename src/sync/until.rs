@@ -152,7 +152,7 @@ impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Wa
     type Output = ConditionGuard<'a, T, H>;
     type Header = U::Header;
 
-    fn header() -> U::Header {
+    fn header(&self) -> U::Header {
         U::header::<H>()
     }
 

@@ -34,7 +34,7 @@ pub(crate) trait Source {
     /// What somebody who has only the node finds behind it.
     type Header: Copy;
 
-    fn header() -> Self::Header;
+    fn header(&self) -> Self::Header;
 
     /// Where it waits.
     fn list(&self) -> &WaitList;
@@ -53,6 +53,17 @@ pub(crate) trait Source {
             Admit::Take(bits) => self.list().try_change(word, bits),
             _ => Err(word),
         }
+    }
+
+    /// Its node was pushed. True: look again, for it may be had now.
+    #[inline(always)]
+    fn joined(&self) -> bool {
+        false
+    }
+
+    /// A linked node is polled: takes for it what is kept outside the word.
+    fn take_linked(&self, _held: &mut Held<'_>, _node: &Node) -> bool {
+        false
     }
 
     /// Whether a linked node, when polled, may take what `admit` allows.
@@ -102,7 +113,7 @@ pub(crate) unsafe fn header_of<X: Copy>(node: *const Node) -> X {
 
 // SAFETY: I4: other threads reach the node through the list only, by its protocol; wakers are Send. The source is asked for.
 unsafe impl<S: Source + Send> Send for Wait<S> {}
-// SAFETY: `&Wait` gives access to atomics alone (`is_terminated`, `Debug`); the source is asked for all the same.
+// SAFETY: I4: `&Wait` gives access to atomics alone (`is_terminated`, `Debug`); the source is asked for all the same.
 unsafe impl<S: Source + Sync> Sync for Wait<S> {}
 
 impl<S: Source> Wait<S> {
@@ -116,7 +127,7 @@ impl<S: Source> Wait<S> {
     pub(crate) fn new(source: S, holding: bool) -> Self {
         let () = Self::LAYOUT;
         let phase = if holding { Phase::HOLDING } else { Phase::IDLE };
-        Self { node: Node::new(phase), header: S::header(), source, _pinned: PhantomPinned }
+        Self { node: Node::new(phase), header: source.header(), source, _pinned: PhantomPinned }
     }
 
     /// The source of the wait that `node` begins.
@@ -150,7 +161,7 @@ impl<S: Source> Wait<S> {
             held.complete();
             self.source.settle(held);
         }
-        Phase::WAITING
+        if self.source.joined() { self.poll_linked(waker) } else { Phase::WAITING }
     }
 
     /// A later poll of a linked node: take it if it can be had, or leave the waker.
@@ -173,6 +184,14 @@ impl<S: Source> Wait<S> {
                     self.source.settle(held);
                     return other;
                 }
+            }
+            if self.source.take_linked(&mut held, &self.node) {
+                // SAFETY: I2: Waiting, so it is linked, and sources that take so have no side list.
+                unsafe { held.remove(&self.node, None) };
+                self.node.go(Phase::NOTIFIED); // it has it, whatever panics from here on
+                self.source.settle(held);
+                drop(self.node.retire());
+                return Phase::NOTIFIED;
             }
             let free = self.source.admit(held.bits()) != Admit::Wait;
             if free && self.source.is_in_line(&mut held, &self.node) {
@@ -347,7 +366,7 @@ macro_rules! wait_future {
                 cx: &mut core::task::Context<'_>,
             ) -> core::task::Poll<Self::Output> {
                 #[allow(unsafe_code)]
-                // SAFETY: the only field is pinned with the struct, which has no `Drop` and is not `Unpin` either.
+                // SAFETY: I1 of future.rs: the only field is pinned with the struct, which has no `Drop` and is not `Unpin`.
                 unsafe { self.map_unchecked_mut(|this| &mut this.wait) }.poll(cx)
             }
         }

@@ -4,7 +4,9 @@
 use core::{fmt, ptr, task::Waker};
 
 use super::{
+    future::header_of,
     node::{Node, at, complete, notify, unlink_inner},
+    phase::Token,
     side::{Chain, Side},
     word::{Admit, Bits, WaitList, Word},
 };
@@ -110,6 +112,29 @@ impl<'a> Held<'a> {
                 Err(again) => self = again,
             }
         }
+    }
+
+    /// T3 if nobody waits; else gives the flag back.
+    #[inline(always)]
+    pub(crate) fn let_go_if_empty(mut self) -> Option<Self> {
+        loop {
+            if !self.newest().is_null() {
+                return Some(self);
+            }
+            let bits = self.bits();
+            match self.publish(bits) {
+                Ok(mask) => {
+                    mask.leave();
+                    return None;
+                }
+                Err(again) => self = again,
+            }
+        }
+    }
+
+    /// Whether a node that is linked in the list is first in line.
+    pub(crate) fn is_head(&mut self, node: &Node) -> bool {
+        ptr::eq(self.oldest(), node)
     }
 
     /// T3 without a change to the bits, by somebody to whom what they owe is left. Interrupts stay masked.
@@ -238,7 +263,7 @@ pub(crate) struct Head<'h, 'a> {
     node: *mut Node,
 }
 
-impl Head<'_, '_> {
+impl<'h, 'a> Head<'h, 'a> {
     fn node(&self) -> &Node {
         // SAFETY: I1, I2: the oldest is linked, and `held` holds the flag.
         unsafe { at(self.node) }
@@ -261,16 +286,36 @@ impl Head<'_, '_> {
         self.node().tags().overtaken >= limit
     }
 
-    /// Hands over: the node is out of the list and Notified. The waker is None if it was woken before.
-    pub(crate) fn hand_over(self) -> Option<Waker> {
+    /// What follows the node in its wait.
+    ///
+    /// # Safety
+    /// (a) all waits of this list have an `X` as their header.
+    pub(crate) unsafe fn header<X: Copy>(&self) -> X {
+        // SAFETY: (a), I1: linked, and the flag is held.
+        unsafe { header_of(self.node) }
+    }
+
+    /// The next in line.
+    pub(crate) fn next(self) -> Option<Self> {
+        let Self { held, node } = self;
+        if ptr::eq(held.newest(), node) {
+            return None;
+        }
+        // SAFETY: I1, I2: linked, links completed by `head`, and it is not the newest.
+        let node = unsafe { at(node) }.newer();
+        Some(Self { held, node })
+    }
+
+    /// Hands over, with `token` or what it has: the node is out of the list and Notified. None: it was woken before.
+    pub(crate) fn hand_over(self, token: Option<Token>) -> Option<Waker> {
         let Self { held, node } = self;
         held.unhook();
         // SAFETY: I1: linked, and it stays valid until Notified is stored below.
         let this = unsafe { at(node) };
-        // SAFETY: linked in this list; it stays valid until Notified is stored.
+        // SAFETY: I1, I3: linked in this list; it stays valid until Notified is stored.
         unsafe { held.remove(this, None) };
         held.unhook();
         // SAFETY: I5: it is out of the word and in no list, its owner sees Waiting still.
-        unsafe { notify(node, None) }
+        unsafe { notify(node, token) }
     }
 }

@@ -12,6 +12,7 @@
 //! | `side.rs` | a second list under the same flag, and a notifier's walk through it |
 //! | `lot.rs` | the nodes of a walk whose predicates are run in one go |
 //! | `future.rs` | the one wait future: the only poll, unlink, and pass-on |
+//! | `line.rs` | waiting for something outside the word: permits, sides of a lock, room |
 //! | `batch.rs` | wakers taken out under the flag, woken after it |
 //! | `handle.rs` | `&P`, `Rc<P>`, `Arc<P>`: how futures and guards reach their primitive |
 //! | `thread.rs` | the waker of a blocked thread |
@@ -28,6 +29,7 @@ pub(crate) mod cell;
 pub(crate) mod future;
 pub(crate) mod handle;
 pub(crate) mod held;
+pub(crate) mod line;
 pub(crate) mod lot;
 pub(crate) mod node;
 pub(crate) mod phase;
@@ -44,6 +46,7 @@ pub(crate) use future::{Source, Wait, header_of, wait_future};
 pub use handle::Handle;
 pub(crate) use handle::Reaches;
 pub(crate) use held::Held;
+pub(crate) use line::{InLine, InLinePolicy, Line, Place, Stock};
 pub(crate) use lot::Lot;
 pub(crate) use node::Node;
 pub(crate) use phase::Token;

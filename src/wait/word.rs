@@ -13,8 +13,8 @@
 // INVARIANTS  I1 a linked node is valid and stays where it is until it is unlinked: its future unlinks it before it dies.
 //             I2 links, wakers and tags of linked nodes are touched only by the holder of FLAG (`&mut Held`); a node's
 //                owner may touch them while the node is in no list.
-//             I3 a node's phase leaves Waiting only under FLAG (and comes back to it from Claimed with or without); storing
-//                Notified is the notifier's last access to it.
+//             I3 a node's phase leaves Waiting only under FLAG, and comes back to it from Claimed with or without; storing
+//                Notified is the notifier's last access to the node.
 //             I4 the node in the word was linked by its push; all nodes are reached from it through `older`.
 //             I5 a foreign node is out of the word before Notified is stored, so no pusher links to a node that may be gone.
 //             I6 whoever lets go of FLAG has first done what the state owes; who finds FLAG taken leaves its part in the word.

@@ -1,0 +1,304 @@
+//! A line of waiters for something that is kept outside the word: permits, the sides of a lock, room in a buffer.
+//!
+//! First come, first offered: whoever supplies the [`Stock`] has those in front woken for whom it suffices; they keep their
+//! place and take what they need when they are polled. What is offered can be taken by anybody meanwhile.
+#![allow(unsafe_code)]
+// STATE       word: CLOSED, DUE, and the waiters; the stock is the primitive's
+//                 T1 join       the push of word.rs, then a look at the stock
+//                 T2 supply     more in the stock, then a look at the word
+//                 T3 ask        w -> w | DUE                    somebody waits, and the flag is taken
+//                 T4 offer      the wakers of those in front are taken and woken; DUE off
+//                 T5 close      w -> w | CLOSED; all are taken out and Notified, in batches
+// INVARIANTS  I1 while the flag is free and DUE is off, those in front for whom the stock suffices have been offered it.
+//             I2 once CLOSED, nobody gets in line.
+//             I3 a node in the word of a `Line<N>` begins a `Wait<InLine<_>>` whose header is an `N`: nobody else has its list.
+//             I4 what a wait has taken is its owner's alone.
+// EDGES       E1 T1 x T2: each writes, fences, and looks at what the other wrote: one of the two sees the other.
+//             E2 T3 (release) -> the holder's next exchange of the word (acquire): it sees the stock as it was supplied.
+use core::{cell::Cell, marker::PhantomData};
+
+use super::{
+    batch::Batch,
+    future::Source,
+    held::Held,
+    node::Node,
+    phase::Token,
+    word::{Admit, Bits, Step, WaitList, Word},
+};
+use crate::sys::{self, EAGER, const_fn};
+
+/// What a [`Line`] waits for.
+pub(crate) trait Stock {
+    /// How much a waiter needs.
+    type Need: Copy;
+
+    /// What remains for those further back.
+    type Rest;
+
+    fn line(&self) -> &Line<Self::Need>;
+
+    /// What is there now.
+    fn rest(&self) -> Self::Rest;
+
+    /// Whether `rest` suffices for who needs `need`, and gets it.
+    fn grant(rest: &mut Self::Rest, need: Self::Need) -> bool;
+
+    /// The first in line goes away without having taken anything.
+    fn head_leaves(&self) {}
+}
+
+/// From where somebody wants to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nobody waits.
+    Alone,
+    /// It is the first in line.
+    Head,
+    /// Others have waited longer.
+    Behind,
+}
+
+/// What a wait in line answers about itself.
+pub(crate) trait InLinePolicy {
+    type Stock: Stock;
+    type Output;
+
+    fn stock(&self) -> &Self::Stock;
+
+    fn need(&self) -> <Self::Stock as Stock>::Need;
+
+    /// Takes what it needs, if it is there and may be had from this place.
+    fn try_take(&self, place: Place) -> bool;
+
+    /// The output; `taken`: it has what it needs, else the line is closed.
+    fn finish(&self, taken: bool) -> Self::Output;
+
+    /// What it took comes back, because it is dropped before it could say so.
+    fn give_back(&self);
+}
+
+type Need<P> = <<P as InLinePolicy>::Stock as Stock>::Need;
+
+/// A wait in a [`Line`].
+#[derive(Debug)]
+pub(crate) struct InLine<P> {
+    policy: P,
+    taken: Cell<bool>,
+}
+
+// SAFETY: I4: `taken` is touched in `poll` and `drop` alone, which have the future to themselves.
+unsafe impl<P: Sync> Sync for InLine<P> {}
+
+impl<P: InLinePolicy> InLine<P> {
+    pub(crate) fn new(policy: P) -> Self {
+        Self { policy, taken: Cell::new(false) }
+    }
+
+    fn line(&self) -> &Line<Need<P>> {
+        self.policy.stock().line()
+    }
+
+    fn try_take_from(&self, place: Place) -> bool {
+        let taken = self.policy.try_take(place);
+        self.taken.set(taken);
+        taken
+    }
+}
+
+impl<P: InLinePolicy> Source for InLine<P> {
+    type Output = P::Output;
+    type Header = Need<P>;
+
+    fn header(&self) -> Need<P> {
+        self.policy.need()
+    }
+
+    #[inline(always)]
+    fn list(&self) -> &WaitList {
+        &self.line().list
+    }
+
+    #[inline(always)]
+    fn try_take(&self) -> Result<(), Word> {
+        let word = self.line().look();
+        let done = Line::<Need<P>>::is_closed(word) || self.try_take_from(Line::<Need<P>>::place(word));
+        if done { Ok(()) } else { Err(word) }
+    }
+
+    fn joined(&self) -> bool {
+        sys::fence_after_rmw(); // E1
+        P::Stock::grant(&mut self.policy.stock().rest(), self.policy.need())
+    }
+
+    fn take_linked(&self, held: &mut Held<'_>, node: &Node) -> bool {
+        let place = if held.is_head(node) { Place::Head } else { Place::Behind };
+        !held.bits().has(CLOSED) && self.try_take_from(place)
+    }
+
+    #[inline(always)]
+    fn admit(&self, bits: Bits) -> Admit {
+        if bits.has(CLOSED) { Admit::Take(bits) } else { Admit::Wait } // I2
+    }
+
+    fn settle(&self, held: Held<'_>) {
+        self.line().settle(held, self.policy.stock());
+    }
+
+    fn leaving(&self, held: &mut Held<'_>, node: &Node) {
+        if held.is_head(node) {
+            self.policy.stock().head_leaves();
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&self, _: Token) -> Option<P::Output> {
+        Some(self.policy.finish(self.taken.get()))
+    }
+
+    fn give_back(&self, _: Token) {
+        if self.taken.get() {
+            self.policy.give_back();
+        }
+    }
+}
+
+/// Waiters for a [`Stock`], each of which needs an `N`.
+#[derive(Debug)]
+pub(crate) struct Line<N> {
+    list: WaitList,
+    _need: PhantomData<fn() -> N>,
+}
+
+const CLOSED: Bits = Bits::own(0);
+const DUE: Bits = Bits::own(1);
+
+impl<N: Copy> Line<N> {
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { list: WaitList::new(Bits::NONE), _need: PhantomData }
+        }
+    }
+
+    /// The word now.
+    #[inline(always)]
+    pub(crate) fn look(&self) -> Word {
+        self.list.load()
+    }
+
+    /// Whether it was closed then.
+    #[inline(always)]
+    pub(crate) fn is_closed(word: Word) -> bool {
+        word.bits().has(CLOSED)
+    }
+
+    /// Where a newcomer stood then.
+    #[inline(always)]
+    pub(crate) fn place(word: Word) -> Place {
+        if word.is_empty() { Place::Alone } else { Place::Behind }
+    }
+
+    /// T2, second half: to be called after the stock has grown by a read-modify-write.
+    #[inline(always)]
+    pub(crate) fn supplied(&self, stock: &impl Stock<Need = N>) {
+        sys::fence_after_rmw(); // E1
+        let word = self.list.guess();
+        if !word.is_empty() {
+            self.ask(word, stock);
+        }
+    }
+
+    #[cold]
+    fn ask(&self, mut word: Word, stock: &impl Stock<Need = N>) {
+        while !word.is_empty() {
+            let tried = if word.is_held() {
+                self.list.try_change(word, word.bits().with(DUE)) // T3. ORDER: E2 release
+            } else {
+                match self.list.try_hold(word, word.bits().without(DUE)) {
+                    Ok(held) => return self.serve(held, stock),
+                    Err(now) => Err(now),
+                }
+            };
+            match tried {
+                Ok(()) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// T5. False: it was closed before.
+    pub(crate) fn close(&self, stock: &impl Stock<Need = N>) -> bool {
+        let mut word = self.list.guess();
+        loop {
+            if word.bits().has(CLOSED) {
+                return false;
+            }
+            let bits = word.bits().with(CLOSED);
+            let tried = if word.is_empty() || word.is_held() {
+                self.list.try_change(word, bits)
+            } else {
+                match self.list.try_hold(word, bits) {
+                    Ok(held) => {
+                        self.serve(held, stock);
+                        return true;
+                    }
+                    Err(now) => Err(now),
+                }
+            };
+            match tried {
+                Ok(()) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Lets go of the flag so that I1 holds.
+    #[inline]
+    pub(crate) fn settle(&self, held: Held<'_>, stock: &impl Stock<Need = N>) {
+        if let Some(held) = held.let_go_if_empty() {
+            self.serve(held, stock);
+        }
+    }
+
+    /// T4 or T5.
+    fn serve(&self, held: Held<'_>, stock: &impl Stock<Need = N>) {
+        self.list.settle(held, None, |held, batch| {
+            let bits = held.bits();
+            if bits.has(DUE) {
+                let _ = held.change(bits.without(DUE)); // E2 acquire, before a look at the stock
+                return Step::Again;
+            }
+            let more = if bits.has(CLOSED) { Self::release(held, batch) } else { Self::offer(held, batch, stock) };
+            if more { Step::Pass(bits) } else { Step::LetGo(bits) }
+        });
+    }
+
+    /// T5. True: somebody is left.
+    fn release(held: &mut Held<'_>, batch: &mut Batch) -> bool {
+        while let Some(head) = held.head() {
+            if batch.is_full() {
+                return true;
+            }
+            batch.extend(head.hand_over(Some(Token::All)));
+        }
+        false
+    }
+
+    /// T4. True: there is more to offer.
+    fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, batch: &mut Batch, stock: &S) -> bool {
+        let mut rest = stock.rest();
+        let mut next = held.head();
+        while let Some(mut head) = next {
+            // SAFETY: I3.
+            if !S::grant(&mut rest, unsafe { head.header() }) {
+                return false;
+            }
+            if batch.is_full() {
+                return true;
+            }
+            batch.extend(head.offer());
+            // One node a masked section: whoever takes it offers the rest to the next.
+            next = if EAGER { None } else { head.next() };
+        }
+        false
+    }
+}
