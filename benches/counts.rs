@@ -15,6 +15,8 @@ mod condition;
 mod event;
 #[path = "mutex.rs"]
 mod mutex;
+#[path = "semaphore.rs"]
+mod semaphore;
 
 /// How much more than its baseline a row may cost.
 const TOLERANCE: f64 = 0.02;
@@ -60,13 +62,13 @@ fn main() -> ExitCode {
 }
 
 fn rows(options: &Options) -> Vec<Row> {
-    let rows = [event::rows(), mutex::rows(), condition::rows()].into_iter().flatten();
+    let rows = [event::rows(), mutex::rows(), semaphore::rows(), condition::rows()].into_iter().flatten();
     rows.filter(|row| row.counted > 0 && options.wants(&row.name)).collect()
 }
 
 /// Runs under valgrind: one body so many times, and nothing else.
 fn child(row: &str, peer: &str, n: u64) {
-    let rows = [event::rows(), mutex::rows(), condition::rows()].into_iter().flatten();
+    let rows = [event::rows(), mutex::rows(), semaphore::rows(), condition::rows()].into_iter().flatten();
     let row = rows.into_iter().find(|candidate| candidate.name == row).expect("a row");
     let entry = row.entries.iter().find(|entry| entry.peer == peer).expect("a peer");
     println!("ops {}", (entry.body)(n, row.arg).ops);

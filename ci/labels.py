@@ -16,7 +16,7 @@ LABEL = re.compile(
 )
 SECTION = re.compile(r"// ?([A-Z]{4,})\b")
 KINDS = {"STATE": "T", "TRANSITIONS": "T", "INVARIANTS": "I", "EDGES": "E"}
-ORDERING = re.compile(r"\b(Relaxed|Acquire|Release|AcqRel|SeqCst)\b")
+ORDERING = re.compile(r"\b(Relaxed|Acquire|Release|AcqRel|SeqCst)\b(?! ?[<{\[])")  # `Acquire<H>` is a future
 CALL = re.compile(r"(\.(load|store|swap|fetch_\w+|compare_exchange\w*)|\bfence)\s*\(")
 errors = []
 

@@ -12,6 +12,7 @@ may_be_unsafe=(
     src/wait/side.rs
     src/wait/lot.rs
     src/wait/future.rs
+    src/wait/line.rs
     src/wait/batch.rs
     src/sync/mutex.rs
     src/sync/condition.rs

@@ -15,5 +15,8 @@ pub mod run;
 pub mod sync;
 
 #[doc(inline)]
-pub use sync::{Condition, ConditionGuard, Event, Mutex, MutexGuard};
+pub use sync::{
+    BoundedSemaphore, Condition, ConditionGuard, Event, Mutex, MutexGuard, Permit, Semaphore, SemaphoreClosed,
+    TooManyPermits,
+};
 pub use wait::Handle;

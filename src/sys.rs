@@ -21,9 +21,11 @@ pub(crate) mod atomic {
 /// On x86 the read-modify-write has done that already (as crossbeam-epoch relies on too).
 #[inline(always)]
 pub(crate) fn fence_after_rmw() {
+    // ORDER: E1 of line.rs, both ways: of two threads that each write and then look, one sees what the other wrote
     #[cfg(all(any(target_arch = "x86", target_arch = "x86_64"), not(testudo_loom)))]
     core::sync::atomic::compiler_fence(atomic::Ordering::SeqCst);
     #[cfg(not(all(any(target_arch = "x86", target_arch = "x86_64"), not(testudo_loom))))]
+    // ORDER: the same
     atomic::fence(atomic::Ordering::SeqCst);
 }
 

@@ -5,5 +5,6 @@
 pub mod condition;
 pub mod event;
 pub mod mutex;
+pub mod semaphore;
 
 pub use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex as Cs;

@@ -1,11 +1,15 @@
 //! Synchronization: each primitive is a policy over the wait list.
 
+mod bounded;
 mod condition;
 mod event;
 mod mutex;
+mod semaphore;
 mod until;
 
+pub use bounded::{BoundedSemaphore, TooManyPermits};
 pub use condition::{Condition, ConditionGuard};
 pub use event::{Event, EventWait};
 pub use mutex::{Lock, Mutex, MutexGuard};
+pub use semaphore::{Acquire, AcquireChecked, Permit, Permits, Semaphore, SemaphoreClosed};
 pub use until::{ConditionLock, ConditionWait, ConditionWaitFor};

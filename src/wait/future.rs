@@ -34,6 +34,9 @@ pub(crate) trait Source {
     /// What somebody who has only the node finds behind it.
     type Header: Copy;
 
+    /// The token of who took what `admit` allows.
+    const ADMITTED: Token = Token::None;
+
     fn header(&self) -> Self::Header;
 
     /// Where it waits.
@@ -82,6 +85,10 @@ pub(crate) trait Source {
 
     /// A linked node is about to be taken out by its owner: its token is passed on.
     fn leaving(&self, _held: &mut Held<'_>, _node: &Node) {}
+
+    /// The only node in line is about to be taken out by its owner, without the flag. It may be in vain.
+    #[inline(always)]
+    fn leaving_alone(&self) {}
 
     /// Parks aside what `finish` did not finish: `link` links the node, then what was taken is given up.
     fn park(&self, _token: Token, _link: impl FnOnce(&mut Held<'_>, &Side, bool)) {
@@ -153,8 +160,7 @@ impl<S: Source> Wait<S> {
         let list = self.source.list();
         // SAFETY: I1, I2: pinned by `poll`, Idle, and `drop` takes it out.
         if unsafe { list.enroll(seen, self.linkable(), waker.clone(), |bits| self.source.admit(bits)) } {
-            drop(self.node.retire());
-            return Phase::NOTIFIED;
+            return self.admitted();
         }
         if EAGER {
             let mut held = list.hold();
@@ -171,9 +177,7 @@ impl<S: Source> Wait<S> {
             _ => None,
         };
         if self.source.list().try_leave(&self.node, take) {
-            self.node.go(Phase::NOTIFIED);
-            drop(self.node.retire());
-            return Phase::NOTIFIED;
+            return self.admitted();
         }
         let mut fresh = None;
         let old = loop {
@@ -198,7 +202,7 @@ impl<S: Source> Wait<S> {
                 // SAFETY: I2: Waiting, so it is linked, and not aside.
                 match unsafe { held.take(&self.node, |bits| self.source.admit(bits)) } {
                     Ok(rest) => {
-                        self.node.go(Phase::NOTIFIED); // it has it, whatever panics from here on
+                        self.note_admitted(); // it has it, whatever panics from here on
                         if let Some(held) = rest {
                             self.source.settle(held);
                         }
@@ -223,6 +227,23 @@ impl<S: Source> Wait<S> {
         Phase::WAITING
     }
 
+    /// It took what the state allowed, and is in no list.
+    #[inline(always)]
+    fn note_admitted(&self) {
+        if S::ADMITTED != Token::None {
+            self.node.set_token(S::ADMITTED);
+        }
+        self.node.go(Phase::NOTIFIED);
+    }
+
+    /// As `note_admitted`, without the flag.
+    #[inline(always)]
+    fn admitted(&self) -> Phase {
+        self.note_admitted();
+        drop(self.node.retire());
+        Phase::NOTIFIED
+    }
+
     /// Dropped half-way.
     #[inline(never)]
     fn cancel(&self) {
@@ -234,13 +255,20 @@ impl<S: Source> Wait<S> {
         drop(waker);
     }
 
+    fn try_leave_alone(&self) -> bool {
+        self.source.list().try_leave(&self.node, |bits| {
+            self.source.leaving_alone();
+            Some(bits)
+        })
+    }
+
     /// Takes the node out of whatever list it is in. Some: it owns what it waited for, and has this token.
     #[inline]
     fn leave(&self) -> Option<Token> {
         let spin = Spin::new();
         loop {
             match self.node.phase() {
-                Phase::WAITING if self.source.list().try_leave(&self.node, Some) => return None,
+                Phase::WAITING if self.try_leave_alone() => return None,
                 Phase::WAITING => {}
                 Phase::CLAIMED => {
                     if !withdraw(&self.node) {

@@ -19,6 +19,8 @@ pub(crate) struct Held<'a> {
     pub(super) seen: Word,
     /// The caller's own node, taken out but still in the word, or null.
     pub(super) removed: *mut Node,
+    /// What its holder did lets others go on, whom it has to see to.
+    pub(super) owes: bool,
     pub(super) mask: Mask,
 }
 
@@ -114,15 +116,20 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// T3 if nobody waits; else gives the flag back.
+    /// What was done lets others go on: `let_go_quietly` gives the flag back.
+    pub(crate) fn owe(&mut self) {
+        self.owes = true;
+    }
+
+    /// T3, with `drop` off if nobody waits; gives the flag back if somebody does to whom something is owed, or who `calls`.
     #[inline(always)]
-    pub(crate) fn let_go_if_empty(mut self) -> Option<Self> {
+    pub(crate) fn let_go_quietly(mut self, calls: Bits, drop: Bits) -> Option<Self> {
         loop {
-            if !self.newest().is_null() {
+            let (bits, empty) = (self.bits(), self.newest().is_null());
+            if !empty && (self.owes || bits.has(calls)) {
                 return Some(self);
             }
-            let bits = self.bits();
-            match self.publish(bits) {
+            match self.publish(if empty { bits.without(drop) } else { bits }) {
                 Ok(mask) => {
                     mask.leave();
                     return None;

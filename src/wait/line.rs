@@ -7,15 +7,15 @@
 //                 T1 join       the push of word.rs, then a look at the stock
 //                 T2 supply     more in the stock, then a look at the word
 //                 T3 ask        w -> w | DUE                    somebody waits, and the flag is taken
-//                 T4 offer      the wakers of those in front are taken and woken; DUE off
+//                 T4 offer      the wakers of those in front are taken and woken; DUE off, but between two batches
 //                 T5 close      w -> w | CLOSED; all are taken out and Notified, in batches
-// INVARIANTS  I1 while the flag is free and DUE is off, those in front for whom the stock suffices have been offered it.
+// INVARIANTS  I1 while the flag is free and DUE is off, those in front for whom the stock suffices have been offered it; of
+//                those that a starved head keeps from taking, only the head.
 //             I2 once CLOSED, nobody gets in line.
 //             I3 a node in the word of a `Line<N>` begins a `Wait<InLine<_>>` whose header is an `N`: nobody else has its list.
-//             I4 what a wait has taken is its owner's alone.
 // EDGES       E1 T1 x T2: each writes, fences, and looks at what the other wrote: one of the two sees the other.
 //             E2 T3 (release) -> the holder's next exchange of the word (acquire): it sees the stock as it was supplied.
-use core::{cell::Cell, marker::PhantomData};
+use core::marker::PhantomData;
 
 use super::{
     batch::Batch,
@@ -42,6 +42,10 @@ pub(crate) trait Stock {
 
     /// Whether `rest` suffices for who needs `need`, and gets it.
     fn grant(rest: &mut Self::Rest, need: Self::Need) -> bool;
+
+    /// Whether the first in line was overtaken so often that now only it may take. Nobody else may be refused what `grant`
+    /// gives it. Ends as the first in line takes or leaves.
+    fn is_starved(&self) -> bool;
 
     /// The first in line goes away without having taken anything.
     fn head_leaves(&self) {}
@@ -83,31 +87,28 @@ type Need<P> = <<P as InLinePolicy>::Stock as Stock>::Need;
 #[derive(Debug)]
 pub(crate) struct InLine<P> {
     policy: P,
-    taken: Cell<bool>,
 }
-
-// SAFETY: I4: `taken` is touched in `poll` and `drop` alone, which have the future to themselves.
-unsafe impl<P: Sync> Sync for InLine<P> {}
 
 impl<P: InLinePolicy> InLine<P> {
     pub(crate) fn new(policy: P) -> Self {
-        Self { policy, taken: Cell::new(false) }
+        Self { policy }
     }
 
     fn line(&self) -> &Line<Need<P>> {
         self.policy.stock().line()
     }
 
-    fn try_take_from(&self, place: Place) -> bool {
-        let taken = self.policy.try_take(place);
-        self.taken.set(taken);
-        taken
+    /// Whether it has what it needs, else the line is closed.
+    fn is_taken(token: Token) -> bool {
+        token != Token::All
     }
 }
 
 impl<P: InLinePolicy> Source for InLine<P> {
     type Output = P::Output;
     type Header = Need<P>;
+
+    const ADMITTED: Token = Token::All; // `admit` lets only those go on whom T5 would tell
 
     fn header(&self) -> Need<P> {
         self.policy.need()
@@ -121,8 +122,8 @@ impl<P: InLinePolicy> Source for InLine<P> {
     #[inline(always)]
     fn try_take(&self) -> Result<(), Word> {
         let word = self.line().look();
-        let done = Line::<Need<P>>::is_closed(word) || self.try_take_from(Line::<Need<P>>::place(word));
-        if done { Ok(()) } else { Err(word) }
+        let open = !Line::<Need<P>>::is_closed(word);
+        if open && self.policy.try_take(Line::<Need<P>>::place(word)) { Ok(()) } else { Err(word) }
     }
 
     fn joined(&self) -> bool {
@@ -132,7 +133,13 @@ impl<P: InLinePolicy> Source for InLine<P> {
 
     fn take_linked(&self, held: &mut Held<'_>, node: &Node) -> bool {
         let place = if held.is_head(node) { Place::Head } else { Place::Behind };
-        !held.bits().has(CLOSED) && self.try_take_from(place)
+        // Else who follows has been offered it already, and less is left now.
+        let owes = place == Place::Head && (EAGER || self.policy.stock().is_starved());
+        let taken = !held.bits().has(CLOSED) && self.policy.try_take(place);
+        if taken && owes {
+            held.owe();
+        }
+        taken
     }
 
     #[inline(always)]
@@ -148,15 +155,20 @@ impl<P: InLinePolicy> Source for InLine<P> {
         if held.is_head(node) {
             self.policy.stock().head_leaves();
         }
+        held.owe();
+    }
+
+    fn leaving_alone(&self) {
+        self.policy.stock().head_leaves();
     }
 
     #[inline(always)]
-    fn finish(&self, _: Token) -> Option<P::Output> {
-        Some(self.policy.finish(self.taken.get()))
+    fn finish(&self, token: Token) -> Option<P::Output> {
+        Some(self.policy.finish(Self::is_taken(token)))
     }
 
-    fn give_back(&self, _: Token) {
-        if self.taken.get() {
+    fn give_back(&self, token: Token) {
+        if Self::is_taken(token) {
             self.policy.give_back();
         }
     }
@@ -254,7 +266,7 @@ impl<N: Copy> Line<N> {
     /// Lets go of the flag so that I1 holds.
     #[inline]
     pub(crate) fn settle(&self, held: Held<'_>, stock: &impl Stock<Need = N>) {
-        if let Some(held) = held.let_go_if_empty() {
+        if let Some(held) = held.let_go_quietly(CLOSED.with(DUE), DUE) {
             self.serve(held, stock);
         }
     }
@@ -267,8 +279,13 @@ impl<N: Copy> Line<N> {
                 let _ = held.change(bits.without(DUE)); // E2 acquire, before a look at the stock
                 return Step::Again;
             }
-            let more = if bits.has(CLOSED) { Self::release(held, batch) } else { Self::offer(held, batch, stock) };
-            if more { Step::Pass(bits) } else { Step::LetGo(bits) }
+            if bits.has(CLOSED) {
+                let more = Self::release(held, batch);
+                return if more { Step::Pass(bits) } else { Step::LetGo(bits) };
+            }
+            // Who holds the flag between two batches need not have anything to offer: it goes on with these.
+            let more = Self::offer(held, batch, stock);
+            if more { Step::Pass(bits.with(DUE)) } else { Step::LetGo(bits) }
         });
     }
 
@@ -286,6 +303,8 @@ impl<N: Copy> Line<N> {
     /// T4. True: there is more to offer.
     fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, batch: &mut Batch, stock: &S) -> bool {
         let mut rest = stock.rest();
+        // One node a masked section: whoever takes it offers the rest to the next.
+        let only_head = EAGER || stock.is_starved();
         let mut next = held.head();
         while let Some(mut head) = next {
             // SAFETY: I3.
@@ -296,8 +315,7 @@ impl<N: Copy> Line<N> {
                 return true;
             }
             batch.extend(head.offer());
-            // One node a masked section: whoever takes it offers the rest to the next.
-            next = if EAGER { None } else { head.next() };
+            next = if only_head { None } else { head.next() };
         }
         false
     }

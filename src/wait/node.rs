@@ -100,7 +100,12 @@ impl Node {
 
     /// Clears the token of a node that is in no list.
     pub(crate) fn spend(&self) {
-        self.set_tags(Tags { token: Token::None, ..self.tags() });
+        self.set_token(Token::None);
+    }
+
+    /// Sets the token of a node that is in no list.
+    pub(crate) fn set_token(&self, token: Token) {
+        self.set_tags(Tags { token, ..self.tags() });
     }
 
     /// The waker that is left in a node that is in no list.

@@ -168,7 +168,7 @@ impl WaitList {
             return Err((now, mask));
         }
         sys::pause_point();
-        Ok(Held { list: self, seen: to, removed: ptr::null_mut(), mask })
+        Ok(Held { list: self, seen: to, removed: ptr::null_mut(), owes: false, mask })
     }
 
     /// T2 on an unchanged, unheld word, which gets new bits and from which all nodes are taken.
@@ -179,7 +179,7 @@ impl WaitList {
         let to = Word::new(ptr::null_mut(), bits.with(Bits::FLAG));
         self.swap(from, to)?;
         sys::pause_point();
-        Ok((Held { list: self, seen: to, removed: ptr::null_mut(), mask }, Chain { newest: from.node() }))
+        Ok((Held { list: self, seen: to, removed: ptr::null_mut(), owes: false, mask }, Chain { newest: from.node() }))
     }
 
     /// T2 unless somebody else holds the flag, who then does what there is to do (I6).

@@ -2,7 +2,7 @@
 use core::{future::Future, pin::Pin};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use testudo::{Condition, Event, Mutex};
+use testudo::{Condition, Event, Mutex, Semaphore};
 
 use crate::support::{Probe, permutations, wakes};
 
@@ -122,10 +122,30 @@ fn condition_line(name: &'static str, way: Way, early: bool) -> Line {
     }
 }
 
+/// `permits` that all go free at once; each waiter needs `need`.
+fn semaphore_line(name: &'static str, permits: usize, need: usize) -> Line {
+    let semaphore = Arc::new(Semaphore::new(permits));
+    let (waits, idle) = (semaphore.clone(), semaphore.clone());
+    let held = RefCell::new(Semaphore::try_acquire_with(semaphore, permits));
+    Line {
+        name,
+        wait: Box::new(move || {
+            let semaphore = waits.clone();
+            Box::pin(async move { drop(Semaphore::acquire_with(semaphore, need).await) })
+        }),
+        ready: Box::new(|| ()),
+        go: Box::new(move || drop(held.take())),
+        idle: Box::new(move || idle.available_permits() == permits && format!("{idle:?}").contains("waiters: false")),
+    }
+}
+
 fn lines() -> Vec<Line> {
     vec![
         event_line(),
         mutex_line(),
+        semaphore_line("Semaphore::acquire", 1, 1),
+        semaphore_line("Semaphore::acquire_many", 3, 3),
+        semaphore_line("Semaphore::acquire, of many", 200, 1),
         condition_lock_line(),
         condition_line("Condition::wait", Way::Wait, false),
         condition_line("Condition::wait, notified", Way::Wait, true),
@@ -292,6 +312,9 @@ fn futures_that_were_not_polled_owe_nothing() {
     drop(lock.lock());
     drop(cond.lock());
     drop(cond.wait_until(|()| false));
+    let semaphore = Arc::new(Semaphore::new(1));
+    drop((semaphore.acquire(), semaphore.acquire_checked(1), Semaphore::acquire_with(semaphore.clone(), 1)));
+    assert_eq!((semaphore.available_permits(), Arc::strong_count(&semaphore)), (1, 1));
     let shared = (Arc::new(Event::new()), Arc::new(Mutex::new(())), Arc::new(Condition::new(())));
     drop(Event::wait_with(shared.0.clone()));
     drop(Mutex::lock_with(shared.1.clone()));
@@ -351,6 +374,15 @@ fn futures_dropped_after_completion_owe_nothing() {
     drop(fut);
     assert!(lock.is_locked());
     drop(guard);
+
+    let semaphore = Semaphore::new(0);
+    let mut fut = task.start(semaphore.acquire());
+    semaphore.add_permits(1);
+    let permit = task.ready(&mut fut);
+    drop(fut);
+    assert!(semaphore.is_locked());
+    drop(permit);
+    assert_eq!(semaphore.available_permits(), 1);
 
     let mut fut = task.start(cond.wait(cond.try_lock().unwrap()));
     let mut other = task.start(cond.wait_until(|()| false));

@@ -1,7 +1,7 @@
 //! Debug tells the state of every type, takes no lock, and does not show what is locked.
 use std::sync::{Arc, Mutex as StdMutex};
 
-use testudo::{Condition, Event, Mutex};
+use testudo::{BoundedSemaphore, Condition, Event, Mutex, Semaphore};
 
 use crate::support::Probe;
 
@@ -37,6 +37,25 @@ fn a_mutex_shows_whether_it_is_locked_and_whether_somebody_waits() {
     assert_eq!(format!("{lock:?}"), "Mutex { locked: false, waiters: true, .. }");
     drop(task.ready(&mut fut));
     assert_eq!(format!("{lock:?}"), "Mutex { locked: false, waiters: false, .. }");
+}
+
+// SEM-15
+#[test]
+fn a_semaphore_shows_its_permits_and_whether_somebody_waits() {
+    let (semaphore, task) = (Semaphore::new(1), Probe::new());
+    let text = |semaphore: &Semaphore| format!("{semaphore:?}");
+    assert_eq!(text(&semaphore), "Semaphore { available_permits: 1, waiters: false, closed: false }");
+    let permit = semaphore.try_acquire().unwrap();
+    assert_eq!(format!("{permit:?}"), "Permit { count: 1, .. }");
+    let mut fut = task.start(semaphore.acquire());
+    assert!(format!("{fut:?}").starts_with("Acquire") && format!("{fut:?}").contains("Waiting"));
+    assert_eq!(text(&semaphore), "Semaphore { available_permits: 0, waiters: true, closed: false }");
+    drop(permit);
+    drop(task.ready(&mut fut));
+    semaphore.close();
+    assert_eq!(text(&semaphore), "Semaphore { available_permits: 1, waiters: false, closed: true }");
+    let bounded = format!("{:?}", BoundedSemaphore::new(2));
+    assert!(bounded.starts_with("BoundedSemaphore { semaphore: Semaphore {") && bounded.contains("max_permits: 2"));
 }
 
 // COND-32

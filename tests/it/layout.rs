@@ -9,8 +9,9 @@ use std::{rc::Rc, sync::Arc};
 use futures_core::FusedFuture;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use testudo::{
-    Condition, ConditionGuard, Event, Handle, Mutex, MutexGuard,
-    sync::{ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Lock},
+    BoundedSemaphore, Condition, ConditionGuard, Event, Handle, Mutex, MutexGuard, Permit, Semaphore, SemaphoreClosed,
+    TooManyPermits,
+    sync::{Acquire, AcquireChecked, ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Lock, Permits},
 };
 
 /// Sync and not Send, like a guard of the standard library.
@@ -32,6 +33,8 @@ fn primitives_have_two_words_and_a_condition_four() {
     assert!(size_of::<Event>() <= 16);
     assert!(size_of::<Mutex<()>>() <= 16);
     assert!(size_of::<Condition<()>>() <= 32);
+    assert!(size_of::<Semaphore>() <= 16);
+    assert!(size_of::<BoundedSemaphore>() <= 24);
     assert!(size_of::<Mutex<u64>>() <= 16 + 8);
     assert!(size_of::<Condition<u64>>() <= 32 + 8);
 }
@@ -47,6 +50,16 @@ fn futures_have_six_words() {
     assert!(size_of::<ConditionLock<'static, (), A<Condition<()>>>>() <= 48);
     assert!(size_of::<ConditionWait<'static, ()>>() <= 48);
     assert!(size_of::<ConditionWait<'static, (), A<Condition<()>>>>() <= 48);
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn an_acquire_has_eight_words_and_a_permit_two() {
+    assert!(size_of::<Acquire<R<Semaphore>>>() <= 64);
+    assert!(size_of::<Acquire<A<BoundedSemaphore>>>() <= 64);
+    assert!(size_of::<AcquireChecked<A<Semaphore>>>() <= 64);
+    assert!(size_of::<Permit<R<Semaphore>>>() <= 16);
+    assert!(size_of::<Option<Permit<A<Semaphore>>>>() <= 16);
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -94,7 +107,19 @@ assert_not_impl_any!(Condition<SyncNotSend>: Send, Sync);
 assert_not_impl_any!(Condition<*const u8>: Send, Sync);
 assert_impl_all!(Condition<[SendNotSync]>: Send, Sync);
 
+assert_impl_all!(Semaphore: Send, Sync, Unpin, Debug, Permits, core::panic::RefUnwindSafe);
+assert_impl_all!(BoundedSemaphore: Send, Sync, Unpin, Debug, Permits, core::panic::RefUnwindSafe);
+assert_not_impl_any!(Semaphore: Clone, Copy, Default);
+assert_impl_all!(SemaphoreClosed: Send, Sync, Copy, core::error::Error);
+assert_impl_all!(TooManyPermits: Send, Sync, Copy, core::error::Error);
+
 // ---- Send and Sync: guards
+
+assert_impl_all!(Permit<R<Semaphore>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(Permit<A<Semaphore>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(Permit<A<BoundedSemaphore>>: Send, Sync);
+assert_not_impl_any!(Permit<Rc<Semaphore>>: Send, Sync);
+assert_not_impl_any!(Permit<R<Semaphore>>: Clone, Copy);
 
 assert_impl_all!(MutexGuard<'static, u8>: Send, Sync, Debug);
 assert_impl_all!(MutexGuard<'static, SendNotSync>: Send);
@@ -128,6 +153,16 @@ assert_impl_all!(EventWait<A<Event>>: Send, Sync, FusedFuture, Debug);
 assert_not_impl_any!(EventWait<Rc<Event>>: Send, Sync);
 assert_not_impl_any!(EventWait<R<Event>>: Unpin);
 assert_not_impl_any!(EventWait<A<Event>>: Unpin);
+
+assert_impl_all!(Acquire<R<Semaphore>>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(Acquire<A<Semaphore>>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(Acquire<A<BoundedSemaphore>>: Send, Sync);
+assert_not_impl_any!(Acquire<Rc<Semaphore>>: Send, Sync);
+assert_not_impl_any!(Acquire<R<Semaphore>>: Unpin);
+assert_impl_all!(AcquireChecked<R<Semaphore>>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(AcquireChecked<A<Semaphore>>: Send, Sync);
+assert_not_impl_any!(AcquireChecked<Rc<Semaphore>>: Send, Sync);
+assert_not_impl_any!(AcquireChecked<R<Semaphore>>: Unpin);
 
 assert_impl_all!(Lock<'static, u8>: Send, Sync, FusedFuture, Debug);
 assert_impl_all!(Lock<'static, SendNotSync>: Send);
@@ -177,6 +212,8 @@ fn futures_of_owned_handles_outlive_everything() {
     fn is_static<T: 'static + Send>(_: T) {}
     is_static(Event::wait_with(Arc::new(Event::new())));
     is_static(Mutex::lock_with(Arc::new(Mutex::new(1))));
+    is_static(Semaphore::acquire_with(Arc::new(Semaphore::new(1)), 1));
+    is_static(Semaphore::try_acquire_with(Arc::new(BoundedSemaphore::new(1)), 1));
     is_static(Mutex::try_lock_with(Arc::new(Mutex::new(1))));
     is_static(Condition::lock_with(Arc::new(Condition::new(1))));
     is_static(Condition::wait_until_with(Arc::new(Condition::new(1)), |_| true));
@@ -194,6 +231,8 @@ assert_not_impl_any!(&'static mut Event: Handle);
 static EVENT: Event = Event::new();
 static MUTEX: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 static CONDITION: Condition<Option<Box<u8>>> = Condition::new(None);
+static SEMAPHORE: Semaphore = Semaphore::new(3);
+static BOUNDED: BoundedSemaphore = BoundedSemaphore::new(2);
 static PHANTOM: Mutex<PhantomData<u8>> = Mutex::new(PhantomData);
 
 #[test]
@@ -204,6 +243,7 @@ fn constructors_are_const() {
     assert_eq!(MUTEX.try_lock().unwrap().len(), 1);
     *CONDITION.try_lock().unwrap() = Some(Box::new(2));
     assert_eq!(CONDITION.try_lock().unwrap().as_deref(), Some(&2));
+    assert_eq!((SEMAPHORE.available_permits(), BOUNDED.available_permits()), (3, 2));
     let lines = [const { Event::new() }; 3];
     lines[0].set();
     assert!(lines[0].is_set() && !lines[1].is_set());

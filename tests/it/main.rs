@@ -13,6 +13,7 @@ mod mutex;
 mod panics;
 mod reenter;
 mod regressions;
+mod semaphore;
 mod sim;
 mod stress;
 mod support;

@@ -20,7 +20,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use testudo::{Condition, Event, Mutex, run::block_on};
+use testudo::{Condition, Event, Mutex, Semaphore, run::block_on};
 
 use crate::support::{Probe, Rng};
 
@@ -751,4 +751,88 @@ fn stress_condition_cancelled_by_another_thread() {
     assert_eq!(format!("{cond:?}"), "Condition { locked: false, waiters: false, .. }");
     let mut check = pin!(cond.lock());
     assert!(check.as_mut().poll(&mut Context::from_waker(task.waker())).is_ready());
+}
+
+/// Permits are conserved: taken singly and in numbers, given back whole and in parts, by acquires that are cancelled.
+#[test]
+fn stress_semaphore_permits_are_conserved() {
+    const PERMITS: usize = 5;
+    let watchdog = Arc::new(Watchdog::new("semaphore_permits_are_conserved"));
+    let semaphore = Arc::new(Semaphore::new(PERMITS));
+    let out = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..4)
+        .map(|seed| {
+            let (semaphore, out, watchdog) = (semaphore.clone(), out.clone(), watchdog.clone());
+            thread::spawn(move || {
+                let mut rng = Rng::new(seed + 1);
+                for _ in 0..rounds(20_000) {
+                    let n = if rng.one_in(4) { rng.below(PERMITS) + 1 } else { 1 };
+                    let permit = match rng.below(8) {
+                        0 => semaphore.try_acquire_many(n),
+                        1 => Some(semaphore.acquire_many_blocking(n)),
+                        _ => block_on(perhaps(semaphore.acquire_many(n), 3, &mut rng)),
+                    };
+                    let Some(mut permit) = permit else { continue };
+                    assert!(out.fetch_add(n, SeqCst) + n <= PERMITS, "more permits than there are");
+                    spin(&mut rng);
+                    out.fetch_sub(n, SeqCst);
+                    match rng.below(4) {
+                        0 => drop(permit.split(n / 2)),
+                        1 => {
+                            permit.forget();
+                            semaphore.add_permits(n);
+                        }
+                        _ => {}
+                    }
+                    watchdog.step();
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(format!("{semaphore:?}"), "Semaphore { available_permits: 5, waiters: false, closed: false }");
+}
+
+/// A semaphore is closed while others take, release and cancel: everybody is told, and nothing is taken from then on.
+#[test]
+fn stress_semaphore_close() {
+    let watchdog = Watchdog::new("semaphore_close");
+    for round in 0..rounds(2_000) {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let out = Arc::new(AtomicUsize::new(0));
+        let threads: Vec<_> = (0..3)
+            .map(|seed| {
+                let (semaphore, out) = (semaphore.clone(), out.clone());
+                thread::spawn(move || {
+                    let mut rng = Rng::new(seed + 3 * round as u64 + 1);
+                    loop {
+                        match block_on(perhaps(semaphore.acquire_checked(1), 2, &mut rng)) {
+                            Some(Ok(permit)) => {
+                                out.fetch_add(1, SeqCst);
+                                spin(&mut rng);
+                                out.fetch_sub(1, SeqCst);
+                                drop(permit);
+                            }
+                            Some(Err(_)) => return,
+                            None => {}
+                        }
+                    }
+                })
+            })
+            .collect();
+        (0..round % 50).for_each(|_| thread::yield_now());
+        assert!(semaphore.close());
+        while semaphore.available_permits() < 2 {
+            thread::yield_now();
+        }
+        for _ in 0..10 {
+            assert_eq!((semaphore.available_permits(), out.load(SeqCst)), (2, 0), "taken after it was closed");
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        watchdog.step();
+    }
 }

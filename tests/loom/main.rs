@@ -8,5 +8,6 @@ mod condition;
 mod event;
 mod list;
 mod mutex;
+mod semaphore;
 mod support;
 mod thread;

@@ -11,8 +11,10 @@ mod model {
     pub(crate) mod condition;
     pub(crate) mod event;
     pub(crate) mod lock;
+    pub(crate) mod semaphore;
 }
 mod mutex;
+mod semaphore;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 
