@@ -15,6 +15,8 @@ mod condition;
 mod event;
 #[path = "mutex.rs"]
 mod mutex;
+#[path = "rwlock.rs"]
+mod rwlock;
 #[path = "semaphore.rs"]
 mod semaphore;
 
@@ -62,13 +64,15 @@ fn main() -> ExitCode {
 }
 
 fn rows(options: &Options) -> Vec<Row> {
-    let rows = [event::rows(), mutex::rows(), semaphore::rows(), condition::rows()].into_iter().flatten();
+    let rows =
+        [event::rows(), mutex::rows(), rwlock::rows(), semaphore::rows(), condition::rows()].into_iter().flatten();
     rows.filter(|row| row.counted > 0 && options.wants(&row.name)).collect()
 }
 
 /// Runs under valgrind: one body so many times, and nothing else.
 fn child(row: &str, peer: &str, n: u64) {
-    let rows = [event::rows(), mutex::rows(), semaphore::rows(), condition::rows()].into_iter().flatten();
+    let rows =
+        [event::rows(), mutex::rows(), rwlock::rows(), semaphore::rows(), condition::rows()].into_iter().flatten();
     let row = rows.into_iter().find(|candidate| candidate.name == row).expect("a row");
     let entry = row.entries.iter().find(|entry| entry.peer == peer).expect("a peer");
     println!("ops {}", (entry.body)(n, row.arg).ops);
@@ -107,7 +111,9 @@ fn count(options: &Options) -> Counts {
 
 /// saa spins, and calls the scheduler, for tens of microseconds before a wait registers: nothing to count.
 fn spins(row: &Row, entry: &Entry) -> bool {
-    entry.peer.starts_with("saa ") && !["mutex/uncontended", "mutex/try_lock"].contains(&row.name.as_str())
+    entry.peer.starts_with("saa ")
+        && !["mutex/uncontended", "mutex/try_lock", "rwlock/uncontended_read", "rwlock/uncontended_write"]
+            .contains(&row.name.as_str())
 }
 
 /// All peers' rows, printed; returns this crate's.

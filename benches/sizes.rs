@@ -7,8 +7,8 @@ use std::task::Context;
 use bumpalo::Bump;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use testudo_benches::harness::{self, Options, Peer, Role};
-use testudo_benches::peers::{condition, event, mutex};
-use testudo_benches::poll::{Pinned, pending, pinned, waker};
+use testudo_benches::peers::{condition, event, mutex, rwlock};
+use testudo_benches::poll::{Pinned, pending, pinned, ready, waker};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -68,6 +68,14 @@ fn mutex<M: mutex::Mutex>(waits: [usize; 3]) -> Vec<String> {
     line::<M, _>(size_of::<M>(), since, waits, || mutex.lock())
 }
 
+fn rwlock<L: rwlock::RwLock>(waits: [usize; 3]) -> Vec<String> {
+    let since = Region::new(ALLOCATOR);
+    let lock = L::new();
+    let waker = waker();
+    let _held = ready(pin!(lock.write()), &mut Context::from_waker(&waker));
+    line::<L, _>(size_of::<L>(), since, waits, || lock.read())
+}
+
 fn board<B: condition::Board>(waits: [usize; 3]) -> Vec<String> {
     let since = Region::new(ALLOCATOR);
     let board = B::new();
@@ -111,6 +119,10 @@ fn main() {
         mutex WAITERS => mutex::Testudo, mutex::AsyncLock, mutex::Tokio, mutex::Asyncband, mutex::Maitake,
             mutex::FuturesIntrusiveFair, mutex::FuturesUtil, mutex::Embassy;
         mutex [1, 1, 1] => mutex::Saa;
+    );
+    table!(options, "sizes/rwlock", "readers-writer locks around a u64, and reads",
+        rwlock WAITERS => rwlock::Testudo, rwlock::AsyncLock, rwlock::Tokio, rwlock::Asyncband, rwlock::Maitake;
+        rwlock [1, 1, 1] => rwlock::Embassy, rwlock::Saa;
     );
     table!(options, "sizes/condition", "a u64 and waits for a value",
         board [1, 100, 1_000] => condition::Testudo, condition::Asyncband, condition::AsyncEvent, condition::Embassy,

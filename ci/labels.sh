@@ -14,7 +14,10 @@ may_be_unsafe=(
     src/wait/future.rs
     src/wait/line.rs
     src/wait/batch.rs
+    src/wait/line.rs
     src/sync/mutex.rs
+    src/sync/rwlock.rs
+    src/sync/rwlock_guards.rs
     src/sync/condition.rs
     src/sync/until.rs
 )

@@ -16,7 +16,7 @@ pub mod sync;
 
 #[doc(inline)]
 pub use sync::{
-    BoundedSemaphore, Condition, ConditionGuard, Event, Mutex, MutexGuard, Permit, Semaphore, SemaphoreClosed,
-    TooManyPermits,
+    BoundedSemaphore, Condition, ConditionGuard, Event, Mutex, MutexGuard, Permit, RwLock, RwLockReadGuard,
+    RwLockUpgradableGuard, RwLockWriteGuard, Semaphore, SemaphoreClosed, TooManyPermits,
 };
 pub use wait::Handle;

@@ -5,6 +5,7 @@
 pub mod condition;
 pub mod event;
 pub mod mutex;
+pub mod rwlock;
 pub mod semaphore;
 
 pub use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex as Cs;

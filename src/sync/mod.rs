@@ -4,12 +4,17 @@ mod bounded;
 mod condition;
 mod event;
 mod mutex;
+mod rwlock;
+mod rwlock_guards;
 mod semaphore;
+mod sides;
 mod until;
 
 pub use bounded::{BoundedSemaphore, TooManyPermits};
 pub use condition::{Condition, ConditionGuard};
 pub use event::{Event, EventWait};
 pub use mutex::{Lock, Mutex, MutexGuard};
+pub use rwlock::{Read, RwLock, UpgradableRead, Upgrade, Write};
+pub use rwlock_guards::{RwLockReadGuard, RwLockUpgradableGuard, RwLockWriteGuard};
 pub use semaphore::{Acquire, AcquireChecked, Permit, Permits, Semaphore, SemaphoreClosed};
 pub use until::{ConditionLock, ConditionWait, ConditionWaitFor};

@@ -377,13 +377,13 @@ impl Semaphore {
         let mut now = self.permits.load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
         loop {
             let barged = now & BARGED;
-            if now / ONE < n || barged == SHUT || (place == Place::Behind && barged >= LIMIT) {
+            if now / ONE < n || barged == SHUT || (matches!(place, Place::Behind | Place::Offered) && barged >= LIMIT) {
                 return false; // I2
             }
             let barged = match place {
                 Place::Alone => barged,
                 Place::Head => 0,
-                Place::Behind => barged + 1,
+                Place::Behind | Place::Offered => barged + 1,
             };
             let left = (now / ONE - n) * ONE + barged;
             // ORDER: E1 acquire

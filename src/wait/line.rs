@@ -43,8 +43,8 @@ pub(crate) trait Stock {
     /// Whether `rest` suffices for who needs `need`, and gets it.
     fn grant(rest: &mut Self::Rest, need: Self::Need) -> bool;
 
-    /// Whether the first in line was overtaken so often that now only it may take. Nobody else may be refused what `grant`
-    /// gives it. Ends as the first in line takes or leaves.
+    /// Whether the first in line was overtaken so often that now only it may take; ends as that one takes or leaves. While it
+    /// is not so, nobody who was offered something may be refused what `grant` gives it.
     fn is_starved(&self) -> bool;
 
     /// The first in line goes away without having taken anything.
@@ -60,6 +60,8 @@ pub(crate) enum Place {
     Head,
     /// Others have waited longer.
     Behind,
+    /// Others have waited longer; they and it have been offered what they need.
+    Offered,
 }
 
 /// What a wait in line answers about itself.
@@ -98,6 +100,11 @@ impl<P: InLinePolicy> InLine<P> {
         self.policy.stock().line()
     }
 
+    /// Whether the stock has what it needs.
+    fn is_there(&self) -> bool {
+        P::Stock::grant(&mut self.policy.stock().rest(), self.policy.need())
+    }
+
     /// Whether it has what it needs, else the line is closed.
     fn is_taken(token: Token) -> bool {
         token != Token::All
@@ -128,16 +135,23 @@ impl<P: InLinePolicy> Source for InLine<P> {
 
     fn joined(&self) -> bool {
         sys::fence_after_rmw(); // E1
-        P::Stock::grant(&mut self.policy.stock().rest(), self.policy.need())
+        self.is_there()
     }
 
     fn take_linked(&self, held: &mut Held<'_>, node: &Node) -> bool {
-        let place = if held.is_head(node) { Place::Head } else { Place::Behind };
+        let place = match (held.is_head(node), node.is_offered(held)) {
+            (true, _) => Place::Head,
+            (false, true) => Place::Offered,
+            (false, false) => Place::Behind,
+        };
         // Else who follows has been offered it already, and less is left now.
         let owes = place == Place::Head && (EAGER || self.policy.stock().is_starved());
         let taken = !held.bits().has(CLOSED) && self.policy.try_take(place);
         if taken && owes {
             held.owe();
+        }
+        if !taken && !self.policy.stock().is_starved() && self.is_there() {
+            held.owe(); // refused only because it had not been offered it yet
         }
         taken
     }
@@ -152,10 +166,17 @@ impl<P: InLinePolicy> Source for InLine<P> {
     }
 
     fn leaving(&self, held: &mut Held<'_>, node: &Node) {
+        let stock = self.policy.stock();
         if held.is_head(node) {
-            self.policy.stock().head_leaves();
+            stock.head_leaves();
+            return held.owe();
         }
-        held.owe();
+        // SAFETY: I3.
+        let first = held.head().map(|head| unsafe { head.header() });
+        // Else nobody behind it has been offered anything, nor is to be.
+        if first.is_some_and(|need| P::Stock::grant(&mut stock.rest(), need)) {
+            held.owe();
+        }
     }
 
     fn leaving_alone(&self) {
@@ -179,6 +200,13 @@ impl<P: InLinePolicy> Source for InLine<P> {
 pub(crate) struct Line<N> {
     list: WaitList,
     _need: PhantomData<fn() -> N>,
+}
+
+/// Who may be offered something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whom {
+    Head,
+    All,
 }
 
 const CLOSED: Bits = Bits::own(0);
@@ -212,21 +240,35 @@ impl<N: Copy> Line<N> {
     /// T2, second half: to be called after the stock has grown by a read-modify-write.
     #[inline(always)]
     pub(crate) fn supplied(&self, stock: &impl Stock<Need = N>) {
+        self.supplied_to(stock, Whom::All);
+    }
+
+    /// T2, second half, when there is nothing more than before for those behind the first in line.
+    #[inline(always)]
+    pub(crate) fn supplied_for_head(&self, stock: &impl Stock<Need = N>) {
+        self.supplied_to(stock, Whom::Head);
+    }
+
+    #[inline(always)]
+    fn supplied_to(&self, stock: &impl Stock<Need = N>, whom: Whom) {
         sys::fence_after_rmw(); // E1
         let word = self.list.guess();
         if !word.is_empty() {
-            self.ask(word, stock);
+            self.ask(word, stock, whom);
         }
     }
 
     #[cold]
-    fn ask(&self, mut word: Word, stock: &impl Stock<Need = N>) {
+    fn ask(&self, mut word: Word, stock: &impl Stock<Need = N>, mut whom: Whom) {
         while !word.is_empty() {
             let tried = if word.is_held() {
                 self.list.try_change(word, word.bits().with(DUE)) // T3. ORDER: E2 release
             } else {
+                if word.bits().has(DUE) {
+                    whom = Whom::All;
+                }
                 match self.list.try_hold(word, word.bits().without(DUE)) {
-                    Ok(held) => return self.serve(held, stock),
+                    Ok(held) => return self.serve(held, stock, whom),
                     Err(now) => Err(now),
                 }
             };
@@ -250,7 +292,7 @@ impl<N: Copy> Line<N> {
             } else {
                 match self.list.try_hold(word, bits) {
                     Ok(held) => {
-                        self.serve(held, stock);
+                        self.serve(held, stock, Whom::All);
                         return true;
                     }
                     Err(now) => Err(now),
@@ -267,15 +309,16 @@ impl<N: Copy> Line<N> {
     #[inline]
     pub(crate) fn settle(&self, held: Held<'_>, stock: &impl Stock<Need = N>) {
         if let Some(held) = held.let_go_quietly(CLOSED.with(DUE), DUE) {
-            self.serve(held, stock);
+            self.serve(held, stock, Whom::All);
         }
     }
 
     /// T4 or T5.
-    fn serve(&self, held: Held<'_>, stock: &impl Stock<Need = N>) {
+    fn serve(&self, held: Held<'_>, stock: &impl Stock<Need = N>, mut whom: Whom) {
         self.list.settle(held, None, |held, batch| {
             let bits = held.bits();
             if bits.has(DUE) {
+                whom = Whom::All;
                 let _ = held.change(bits.without(DUE)); // E2 acquire, before a look at the stock
                 return Step::Again;
             }
@@ -284,7 +327,7 @@ impl<N: Copy> Line<N> {
                 return if more { Step::Pass(bits) } else { Step::LetGo(bits) };
             }
             // Who holds the flag between two batches need not have anything to offer: it goes on with these.
-            let more = Self::offer(held, batch, stock);
+            let more = Self::offer(held, batch, stock, whom);
             if more { Step::Pass(bits.with(DUE)) } else { Step::LetGo(bits) }
         });
     }
@@ -301,10 +344,10 @@ impl<N: Copy> Line<N> {
     }
 
     /// T4. True: there is more to offer.
-    fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, batch: &mut Batch, stock: &S) -> bool {
+    fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, batch: &mut Batch, stock: &S, whom: Whom) -> bool {
         let mut rest = stock.rest();
         // One node a masked section: whoever takes it offers the rest to the next.
-        let only_head = EAGER || stock.is_starved();
+        let only_head = EAGER || whom == Whom::Head || stock.is_starved();
         let mut next = held.head();
         while let Some(mut head) = next {
             // SAFETY: I3.

@@ -145,6 +145,11 @@ impl Node {
         self.links(|l| l.waker.as_ref().is_some_and(|mine| mine.will_wake(waker)))
     }
 
+    /// Whether a linked node was offered what it waits for, and has not been polled since.
+    pub(crate) fn is_offered(&self, _held: &mut Held<'_>) -> bool {
+        self.links(|l| l.waker.is_none())
+    }
+
     /// Whether its owner put a linked node aside, and no notifier has moved it.
     pub(crate) fn is_aside(&self, _held: &mut Held<'_>) -> bool {
         self.tags().aside

@@ -9,9 +9,12 @@ use std::{rc::Rc, sync::Arc};
 use futures_core::FusedFuture;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use testudo::{
-    BoundedSemaphore, Condition, ConditionGuard, Event, Handle, Mutex, MutexGuard, Permit, Semaphore, SemaphoreClosed,
-    TooManyPermits,
-    sync::{Acquire, AcquireChecked, ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Lock, Permits},
+    BoundedSemaphore, Condition, ConditionGuard, Event, Handle, Mutex, MutexGuard, Permit, RwLock, RwLockReadGuard,
+    RwLockUpgradableGuard, RwLockWriteGuard, Semaphore, SemaphoreClosed, TooManyPermits,
+    sync::{
+        Acquire, AcquireChecked, ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Lock, Permits, Read,
+        UpgradableRead, Upgrade, Write,
+    },
 };
 
 /// Sync and not Send, like a guard of the standard library.
@@ -64,6 +67,19 @@ fn an_acquire_has_eight_words_and_a_permit_two() {
 
 #[cfg(target_pointer_width = "64")]
 #[test]
+fn a_readers_writer_lock_has_four_words_and_its_futures_eight() {
+    assert_eq!(size_of::<RwLock<()>>(), 24);
+    assert_eq!(size_of::<RwLock<u64>>(), 32);
+    assert!(size_of::<Read<'static, ()>>() <= 64);
+    assert!(size_of::<Write<'static, [u64; 100], A<RwLock<[u64; 100]>>>>() <= 64);
+    assert!(size_of::<UpgradableRead<'static, ()>>() <= 64);
+    assert!(size_of::<Upgrade<'static, (), A<RwLock<()>>>>() <= 64);
+    assert!(size_of::<RwLockReadGuard<'static, ()>>() == 8 && size_of::<RwLockUpgradableGuard<'static, ()>>() == 8);
+    assert!(size_of::<Option<RwLockWriteGuard<'static, ()>>>() <= 16);
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
 fn a_predicate_adds_its_own_size_and_a_word() {
     fn check<T: FnMut(&()) -> bool + Send + 'static>(predicate: T) {
         let cond = Condition::new(());
@@ -112,6 +128,15 @@ assert_impl_all!(BoundedSemaphore: Send, Sync, Unpin, Debug, Permits, core::pani
 assert_not_impl_any!(Semaphore: Clone, Copy, Default);
 assert_impl_all!(SemaphoreClosed: Send, Sync, Copy, core::error::Error);
 assert_impl_all!(TooManyPermits: Send, Sync, Copy, core::error::Error);
+// Readers on several threads share the data, and a writer may move it to its own: Sync needs both.
+assert_impl_all!(RwLock<u8>: Send, Sync, Unpin, Debug, Default, From<u8>);
+assert_impl_all!(RwLock<SendNotSync>: Send);
+assert_not_impl_any!(RwLock<SendNotSync>: Sync);
+assert_not_impl_any!(RwLock<SyncNotSend>: Send, Sync);
+assert_not_impl_any!(RwLock<Neither>: Send, Sync);
+assert_impl_all!(RwLock<dyn Debug + Send + Sync>: Send, Sync);
+assert_not_impl_any!(RwLock<dyn Debug + Send>: Sync);
+assert_not_impl_any!(RwLock<dyn Debug + Sync>: Send, Sync);
 
 // ---- Send and Sync: guards
 
@@ -145,6 +170,32 @@ assert_impl_all!(ConditionGuard<'static, u8, A<Condition<u8>>>: Send, Sync);
 assert_impl_all!(ConditionGuard<'static, SendNotSync, A<Condition<SendNotSync>>>: Send);
 assert_not_impl_any!(ConditionGuard<'static, SendNotSync, A<Condition<SendNotSync>>>: Sync);
 assert_not_impl_any!(ConditionGuard<'static, u8, Rc<Condition<u8>>>: Send, Sync);
+
+macro_rules! guards_and_futures_of_a_readers_writer_lock {
+    ($($guard:ident)+; $($future:ident)+) => {
+        $(assert_impl_all!($guard<'static, u8>: Send, Sync, Debug);
+        assert_impl_all!($guard<'static, u8, A<RwLock<u8>>>: Send, Sync);
+        // It leads to the lock, and the lock to the data of a reader on another thread, and by value to that of a writer.
+        assert_not_impl_any!($guard<'static, SendNotSync>: Send, Sync);
+        assert_not_impl_any!($guard<'static, SendNotSync, A<RwLock<SendNotSync>>>: Send, Sync);
+        assert_not_impl_any!($guard<'static, SyncNotSend>: Send, Sync);
+        assert_not_impl_any!($guard<'static, SyncNotSend, A<RwLock<SyncNotSend>>>: Send, Sync);
+        assert_not_impl_any!($guard<'static, Neither>: Send, Sync);
+        assert_not_impl_any!($guard<'static, u8, Rc<RwLock<u8>>>: Send, Sync);)+
+        $(assert_impl_all!($future<'static, u8>: Send, Sync, FusedFuture, Debug);
+        assert_impl_all!($future<'static, u8, A<RwLock<u8>>>: Send, Sync);
+        assert_not_impl_any!($future<'static, SendNotSync>: Send, Sync);
+        assert_not_impl_any!($future<'static, SendNotSync, A<RwLock<SendNotSync>>>: Send, Sync);
+        assert_not_impl_any!($future<'static, SyncNotSend>: Send, Sync);
+        assert_not_impl_any!($future<'static, Neither>: Send, Sync);
+        assert_not_impl_any!($future<'static, u8, Rc<RwLock<u8>>>: Send, Sync);
+        assert_not_impl_any!($future<'static, u8>: Unpin);
+        assert_not_impl_any!($future<'static, u8, A<RwLock<u8>>>: Unpin);)+
+    };
+}
+guards_and_futures_of_a_readers_writer_lock! {
+    RwLockReadGuard RwLockWriteGuard RwLockUpgradableGuard; Read Write UpgradableRead Upgrade
+}
 
 // ---- Send, Sync and Unpin: futures
 
@@ -215,6 +266,8 @@ fn futures_of_owned_handles_outlive_everything() {
     is_static(Semaphore::acquire_with(Arc::new(Semaphore::new(1)), 1));
     is_static(Semaphore::try_acquire_with(Arc::new(BoundedSemaphore::new(1)), 1));
     is_static(Mutex::try_lock_with(Arc::new(Mutex::new(1))));
+    is_static(RwLock::read_with(Arc::new(RwLock::new(1))));
+    is_static(RwLock::try_upgradable_read_with(Arc::new(RwLock::new(1))).map(RwLockUpgradableGuard::upgrade));
     is_static(Condition::lock_with(Arc::new(Condition::new(1))));
     is_static(Condition::wait_until_with(Arc::new(Condition::new(1)), |_| true));
 }

@@ -13,6 +13,7 @@ mod mutex;
 mod panics;
 mod reenter;
 mod regressions;
+mod rwlock;
 mod semaphore;
 mod sim;
 mod stress;

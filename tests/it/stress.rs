@@ -25,6 +25,7 @@ use testudo::{Condition, Event, Mutex, Semaphore, run::block_on};
 use crate::support::{Probe, Rng};
 
 mod duels;
+mod rwlock;
 
 fn rounds(usual: usize) -> usize {
     let times = match std::env::var("TESTUDO_ROUNDS").as_deref() {

@@ -8,6 +8,7 @@ mod condition;
 mod event;
 mod list;
 mod mutex;
+mod rwlock;
 mod semaphore;
 mod support;
 mod thread;

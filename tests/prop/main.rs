@@ -12,8 +12,10 @@ mod model {
     pub(crate) mod event;
     pub(crate) mod lock;
     pub(crate) mod semaphore;
+    pub(crate) mod sides;
 }
 mod mutex;
+mod rwlock;
 mod semaphore;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
