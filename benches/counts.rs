@@ -9,12 +9,16 @@ use std::{env, fs};
 
 use testudo_benches::harness::{self, Entry, Options, Role, Row};
 
+#[path = "barrier.rs"]
+mod barrier;
 #[path = "condition.rs"]
 mod condition;
 #[path = "event.rs"]
 mod event;
 #[path = "mutex.rs"]
 mod mutex;
+#[path = "once.rs"]
+mod once;
 #[path = "rwlock.rs"]
 mod rwlock;
 #[path = "semaphore.rs"]
@@ -64,15 +68,33 @@ fn main() -> ExitCode {
 }
 
 fn rows(options: &Options) -> Vec<Row> {
-    let rows =
-        [event::rows(), mutex::rows(), rwlock::rows(), semaphore::rows(), condition::rows()].into_iter().flatten();
+    let rows = [
+        event::rows(),
+        mutex::rows(),
+        rwlock::rows(),
+        semaphore::rows(),
+        condition::rows(),
+        barrier::rows(),
+        once::rows(),
+    ]
+    .into_iter()
+    .flatten();
     rows.filter(|row| row.counted > 0 && options.wants(&row.name)).collect()
 }
 
 /// Runs under valgrind: one body so many times, and nothing else.
 fn child(row: &str, peer: &str, n: u64) {
-    let rows =
-        [event::rows(), mutex::rows(), rwlock::rows(), semaphore::rows(), condition::rows()].into_iter().flatten();
+    let rows = [
+        event::rows(),
+        mutex::rows(),
+        rwlock::rows(),
+        semaphore::rows(),
+        condition::rows(),
+        barrier::rows(),
+        once::rows(),
+    ]
+    .into_iter()
+    .flatten();
     let row = rows.into_iter().find(|candidate| candidate.name == row).expect("a row");
     let entry = row.entries.iter().find(|entry| entry.peer == peer).expect("a peer");
     println!("ops {}", (entry.body)(n, row.arg).ops);

@@ -20,6 +20,7 @@ may_be_unsafe=(
     src/sync/rwlock_guards.rs
     src/sync/condition.rs
     src/sync/until.rs
+    src/sync/once.rs
 )
 need_apt python3 python3-minimal
 python3 ci/labels.py "${may_be_unsafe[@]}"

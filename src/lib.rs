@@ -16,7 +16,8 @@ pub mod sync;
 
 #[doc(inline)]
 pub use sync::{
-    BoundedSemaphore, Condition, ConditionGuard, Event, Mutex, MutexGuard, Permit, RwLock, RwLockReadGuard,
-    RwLockUpgradableGuard, RwLockWriteGuard, Semaphore, SemaphoreClosed, TooManyPermits,
+    Barrier, BarrierTurn, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Mutex, MutexGuard,
+    OnceCell, Permit, RwLock, RwLockReadGuard, RwLockUpgradableGuard, RwLockWriteGuard, Semaphore, SemaphoreClosed,
+    TooManyPermits,
 };
 pub use wait::Handle;

@@ -2,9 +2,11 @@
 //!
 //! A crate without a manual-reset event gets one from its notifications and an `AtomicBool`; such names end in `+ flag`.
 
+pub mod barrier;
 pub mod condition;
 pub mod event;
 pub mod mutex;
+pub mod once;
 pub mod rwlock;
 pub mod semaphore;
 

@@ -1,19 +1,23 @@
 //! Synchronization: each primitive is a policy over the wait list.
 
+mod barrier;
 mod bounded;
 mod condition;
 mod event;
 mod mutex;
+mod once;
 mod rwlock;
 mod rwlock_guards;
 mod semaphore;
 mod sides;
 mod until;
 
+pub use barrier::{Barrier, BarrierTurn, BarrierWait, BrokenBarrier};
 pub use bounded::{BoundedSemaphore, TooManyPermits};
 pub use condition::{Condition, ConditionGuard};
 pub use event::{Event, EventWait};
 pub use mutex::{Lock, Mutex, MutexGuard};
+pub use once::{OnceCell, OnceWait};
 pub use rwlock::{Read, RwLock, UpgradableRead, Upgrade, Write};
 pub use rwlock_guards::{RwLockReadGuard, RwLockUpgradableGuard, RwLockWriteGuard};
 pub use semaphore::{Acquire, AcquireChecked, Permit, Permits, Semaphore, SemaphoreClosed};

@@ -83,6 +83,12 @@ pub(crate) trait Source {
     /// It was taken, or `token` came: what the future returns, or None to park aside.
     fn finish(&self, token: Token) -> Option<Self::Output>;
 
+    /// As `finish`, for what finds more than the token in its node.
+    #[inline(always)]
+    fn conclude(&self, _node: &Node, token: Token) -> Option<Self::Output> {
+        self.finish(token)
+    }
+
     /// A linked node is about to be taken out by its owner: its token is passed on.
     fn leaving(&self, _held: &mut Held<'_>, _node: &Node) {}
 
@@ -300,7 +306,7 @@ impl<S: Source> Wait<S> {
         let token = self.node.token();
         // `finish` may run a predicate and `clone` a waker: if they panic, `drop` gives all of it back.
         self.node.go(Phase::HOLDING);
-        if let Some(output) = self.source.finish(token) {
+        if let Some(output) = self.source.conclude(&self.node, token) {
             self.node.go(Phase::DONE);
             return Poll::Ready(output);
         }

@@ -93,6 +93,22 @@ impl Node {
         self.links(|l| l.newer)
     }
 
+    /// Gives a token to a node that is in no list, or is being taken out of one.
+    pub(crate) fn set_token(&self, token: Token) {
+        self.set_tags(Tags { token, ..self.tags() });
+    }
+
+    /// Gives a node that is in no list, or is being taken out of one, a token and a number that says more.
+    pub(crate) fn tell(&self, token: Token, message: usize) {
+        self.set_token(token);
+        self.links(|l| l.older = ptr::without_provenance_mut(message));
+    }
+
+    /// The number that came with the token of a node that is in no list.
+    pub(crate) fn message(&self) -> usize {
+        self.links(|l| l.older.addr())
+    }
+
     /// The token of a node that is in no list.
     pub(crate) fn token(&self) -> Token {
         self.tags().token
@@ -101,11 +117,6 @@ impl Node {
     /// Clears the token of a node that is in no list.
     pub(crate) fn spend(&self) {
         self.set_token(Token::None);
-    }
-
-    /// Sets the token of a node that is in no list.
-    pub(crate) fn set_token(&self, token: Token) {
-        self.set_tags(Tags { token, ..self.tags() });
     }
 
     /// The waker that is left in a node that is in no list.

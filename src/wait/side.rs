@@ -137,7 +137,13 @@ impl Side {
     }
 
     /// Notifies from the oldest on until the batch is full. True: somebody is left.
-    pub(crate) fn notify_batch(&self, _held: &mut Held<'_>, batch: &mut Batch, token: Token) -> bool {
+    pub(crate) fn notify_batch(&self, held: &mut Held<'_>, batch: &mut Batch, token: Token) -> bool {
+        self.notify_each(held, batch, |node| node.set_token(token))
+    }
+
+    /// As `notify_batch`; `tell` leaves each what it is to find.
+    #[inline(always)]
+    pub(crate) fn notify_each(&self, _held: &mut Held<'_>, batch: &mut Batch, mut tell: impl FnMut(&Node)) -> bool {
         let newest = self.newest();
         if newest.is_null() {
             return false;
@@ -147,9 +153,11 @@ impl Side {
         // The links are mended once for the whole batch: nobody else looks at them before.
         while !batch.is_full() {
             // SAFETY: I2: linked, flag held.
-            let next = unsafe { at(node) }.newer();
+            let this = unsafe { at(node) };
+            let next = this.newer();
+            tell(this);
             // SAFETY: I5: nodes of a side list are not in the word; it is out of the list from here on.
-            batch.extend(unsafe { notify(node, Some(token)) });
+            batch.extend(unsafe { notify(node, None) });
             if ptr::eq(node, newest) {
                 self.set_newest(ptr::null_mut());
                 return false;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use crate::{
-    sync::{Condition, Event, Mutex},
+    sync::{Barrier, Condition, Event, Mutex, OnceCell},
     sys::{BATCH, EAGER},
 };
 
@@ -675,5 +675,199 @@ mod condition {
             expect(&condition, line, 3);
             reached
         });
+    }
+}
+
+mod barrier {
+    use super::*;
+    use crate::{BarrierTurn, BrokenBarrier};
+
+    type Turn = Result<BarrierTurn, BrokenBarrier>;
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Doing {
+        Cancel(usize),
+        PollAgain(usize),
+        Arrive,
+        /// The last one of the round arrives.
+        Trip,
+        Abort,
+        Reset,
+    }
+    use Doing::*;
+
+    /// Whether each call breaks the barrier for good.
+    const CALLS: [&[bool]; 6] = [&[], &[true], &[false], &[true, false], &[false, true], &[true, false, true, false]];
+
+    fn case(nth: usize, doing: Doing, waiters: usize, calls: &[bool]) -> bool {
+        let barrier = Barrier::new(waiters + if doing == Trip { 1 } else { 3 });
+        let mut line: Vec<Waiter<'_, Turn>> = (0..waiters).map(|_| Waiter::begun(barrier.wait())).collect();
+        let (mut busy, mut arrived) = (Waiter::new(barrier.wait()), None);
+        if let Cancel(at) | PollAgain(at) = doing {
+            busy = line.remove(at);
+        }
+        let mut busy = Some(busy);
+        let (shared, taken, turn) = (&barrier, &mut busy, &mut arrived);
+        let op = move || match doing {
+            Cancel(_) => *taken = None,
+            PollAgain(_) | Arrive | Trip => *turn = taken.as_mut().unwrap().poll(),
+            Abort => shared.abort(),
+            Reset => shared.reset(),
+        };
+        let reached = stop_at(nth, op, |others| {
+            others.call(|| shared.waiting());
+            for &aborts in calls {
+                others.call(move || if aborts { shared.abort() } else { shared.reset() });
+                assert_eq!(others.call(|| shared.is_broken()), aborts);
+                assert_eq!(others.call(|| shared.waiting()), 0);
+            }
+        });
+        let broken = calls.last().copied().unwrap_or(doing == Abort);
+        assert_eq!(barrier.is_broken(), broken);
+        let told = !calls.is_empty() || matches!(doing, Trip | Abort | Reset);
+        assert_eq!(wakes(&line), vec![usize::from(told); line.len()]);
+        let turns: Vec<_> = line.iter_mut().filter_map(|waiter| waiter.poll()).collect();
+        if doing == Trip {
+            // All of the round got the same, but for one that came after it was broken.
+            assert!(turns.iter().all(|turn| turn.is_ok() == turns[0].is_ok()));
+            assert!(turns[0].is_ok() || !matches!(arrived, Some(Ok(_))));
+        } else {
+            assert!(turns.iter().all(Result::is_err));
+        }
+        barrier.abort();
+        line.extend(busy.filter(|busy| !busy.is_done() && matches!(doing, PollAgain(_) | Arrive | Trip)));
+        run(&mut line);
+        assert!(line.iter().all(|waiter| waiter.is_done() && waiter.wakes.count() <= 1));
+        barrier.reset();
+        assert_eq!(barrier.waiting(), 0);
+        reached
+    }
+
+    fn check(doing: Doing, waiters: usize) {
+        for calls in CALLS {
+            at_each_place(|nth| case(nth, doing, waiters, calls));
+        }
+    }
+
+    #[test]
+    fn signals_pass_a_cancelled_wait() {
+        (0..3).for_each(|at| check(Cancel(at), 3));
+    }
+
+    #[test]
+    fn signals_pass_a_wait_that_is_polled_again() {
+        (0..3).for_each(|at| check(PollAgain(at), 3));
+    }
+
+    #[test]
+    fn signals_pass_an_arrival() {
+        check(Arrive, 0);
+        check(Arrive, 3);
+    }
+
+    #[test]
+    fn signals_pass_a_round_that_is_released() {
+        check(Trip, 1);
+        check(Trip, 2 * BATCH + 1);
+    }
+
+    #[test]
+    fn signals_pass_signals() {
+        check(Abort, 2 * BATCH + 1);
+        check(Reset, 2 * BATCH + 1);
+    }
+}
+
+mod once {
+    use super::*;
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Doing {
+        Cancel(usize),
+        PollAgain(usize),
+        /// Somebody begins to wait for the value.
+        Park,
+        /// The one at work gives up.
+        GiveUp,
+        Set,
+    }
+    use Doing::*;
+
+    fn stuck(cell: &OnceCell<usize>) -> Waiter<'_, usize> {
+        Waiter::begun(async { *cell.get_or_init(core::future::pending).await })
+    }
+
+    fn value(cell: &OnceCell<usize>) -> Waiter<'_, usize> {
+        Waiter::new(async { *cell.wait().await })
+    }
+
+    fn case(nth: usize, doing: Doing, waiters: usize) -> bool {
+        let cell = OnceCell::new();
+        let mut first = Some(stuck(&cell));
+        let mut line: Vec<_> = (0..waiters).map(|at| if at % 2 == 0 { stuck(&cell) } else { value(&cell) }).collect();
+        line.iter_mut().for_each(|waiter| assert!(waiter.poll().is_none()));
+        let mut busy = Some(match doing {
+            Cancel(at) | PollAgain(at) => line.remove(at),
+            _ => value(&cell),
+        });
+        if doing == Set {
+            first = None;
+        }
+        let gives_up = first.take_if(|_| doing == GiveUp);
+        let (shared, taken) = (&cell, &mut busy);
+        let op = move || match doing {
+            Cancel(_) => *taken = None,
+            PollAgain(_) | Park => drop(taken.as_mut().unwrap().poll()),
+            GiveUp => drop(gives_up),
+            Set => shared.set(7).unwrap(),
+        };
+        let reached = stop_at(nth, op, |others| {
+            if let Some(first) = first {
+                assert_eq!(others.call(|| shared.set(1)), Err(1));
+                assert_eq!(others.call(|| shared.get()), None);
+                others.call(move || drop(first));
+            }
+            if doing != Set {
+                assert_eq!(others.call(|| shared.set(7)), Ok(()));
+            }
+            assert_eq!(others.call(|| shared.set(1)), Err(1));
+            assert_eq!(others.call(|| shared.get()), Some(&7));
+            assert!(others.call(|| shared.is_initialized()));
+        });
+        assert_eq!(wakes(&line), vec![1; line.len()]);
+        line.extend(busy.filter(|_| matches!(doing, PollAgain(_) | Park)));
+        assert_eq!(run(&mut line), line.len());
+        assert!(wakes(&line).iter().all(|&wakes| wakes <= 1));
+        reached
+    }
+
+    fn check(doing: Doing, waiters: usize) {
+        at_each_place(|nth| case(nth, doing, waiters));
+    }
+
+    #[test]
+    fn signals_pass_a_cancelled_wait() {
+        (0..4).for_each(|at| check(Cancel(at), 4));
+    }
+
+    #[test]
+    fn signals_pass_a_wait_that_is_polled_again() {
+        (0..4).for_each(|at| check(PollAgain(at), 4));
+    }
+
+    #[test]
+    fn signals_pass_a_wait_that_begins() {
+        check(Park, 0);
+        check(Park, 3);
+    }
+
+    #[test]
+    fn signals_pass_a_turn_that_is_given_up() {
+        check(GiveUp, 3);
+    }
+
+    #[test]
+    fn signals_pass_a_value_that_is_set() {
+        check(Set, 2 * BATCH + 2);
     }
 }

@@ -2,7 +2,7 @@
 use core::{future::Future, pin::Pin};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use testudo::{Condition, Event, Mutex, Semaphore};
+use testudo::{Barrier, Condition, Event, Mutex, OnceCell, Semaphore};
 
 use crate::support::{Probe, permutations, wakes};
 
@@ -32,6 +32,55 @@ fn event_line() -> Line {
             sets.clear();
         }),
         idle: Box::new(move || format!("{idle:?}").contains("waiters: false")),
+    }
+}
+
+/// They are told of an error, one after the other.
+fn barrier_line() -> Line {
+    let barrier = Arc::new(Barrier::new(1000));
+    let (waits, resets, idle) = (barrier.clone(), barrier.clone(), barrier);
+    Line {
+        name: "Barrier::wait",
+        wait: Box::new(move || {
+            let barrier = waits.clone();
+            Box::pin(async move { assert!(Barrier::wait_with(barrier).await.is_err()) })
+        }),
+        ready: Box::new(|| ()),
+        go: Box::new(move || resets.reset()),
+        idle: Box::new(move || idle.waiting() == 0),
+    }
+}
+
+fn value_line() -> Line {
+    let cell = Arc::new(OnceCell::new());
+    let (waits, sets, idle) = (cell.clone(), cell.clone(), cell);
+    Line {
+        name: "OnceCell::wait",
+        wait: Box::new(move || {
+            let cell = waits.clone();
+            Box::pin(async move { *cell.wait().await })
+        }),
+        ready: Box::new(|| ()),
+        go: Box::new(move || sets.set(()).unwrap()),
+        idle: Box::new(move || idle.is_initialized()),
+    }
+}
+
+/// Each has the turn in turn, and fails.
+fn turn_line() -> Line {
+    let cell = Arc::new(OnceCell::<()>::new());
+    let (waits, first, idle) = (cell.clone(), cell.clone(), cell);
+    let stuck = async move { *first.get_or_init(core::future::pending).await };
+    let stuck = RefCell::new(Some(Probe::new().start(stuck)));
+    Line {
+        name: "OnceCell::get_or_try_init",
+        wait: Box::new(move || {
+            let cell = waits.clone();
+            Box::pin(async move { assert_eq!(cell.get_or_try_init(async || Err(())).await, Err(())) })
+        }),
+        ready: Box::new(|| ()),
+        go: Box::new(move || drop(stuck.take())),
+        idle: Box::new(move || idle.set(()).is_ok()),
     }
 }
 
@@ -142,6 +191,9 @@ fn semaphore_line(name: &'static str, permits: usize, need: usize) -> Line {
 fn lines() -> Vec<Line> {
     vec![
         event_line(),
+        barrier_line(),
+        value_line(),
+        turn_line(),
         mutex_line(),
         semaphore_line("Semaphore::acquire", 1, 1),
         semaphore_line("Semaphore::acquire_many", 3, 3),

@@ -9,11 +9,12 @@ use std::{rc::Rc, sync::Arc};
 use futures_core::FusedFuture;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use testudo::{
-    BoundedSemaphore, Condition, ConditionGuard, Event, Handle, Mutex, MutexGuard, Permit, RwLock, RwLockReadGuard,
-    RwLockUpgradableGuard, RwLockWriteGuard, Semaphore, SemaphoreClosed, TooManyPermits,
+    Barrier, BarrierTurn, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Handle, Mutex, MutexGuard,
+    OnceCell, Permit, RwLock, RwLockReadGuard, RwLockUpgradableGuard, RwLockWriteGuard, Semaphore, SemaphoreClosed,
+    TooManyPermits,
     sync::{
-        Acquire, AcquireChecked, ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Lock, Permits, Read,
-        UpgradableRead, Upgrade, Write,
+        Acquire, AcquireChecked, BarrierWait, ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Lock,
+        OnceWait, Permits, Read, UpgradableRead, Upgrade, Write,
     },
 };
 
@@ -40,6 +41,10 @@ fn primitives_have_two_words_and_a_condition_four() {
     assert!(size_of::<BoundedSemaphore>() <= 24);
     assert!(size_of::<Mutex<u64>>() <= 16 + 8);
     assert!(size_of::<Condition<u64>>() <= 32 + 8);
+    assert!(size_of::<Barrier>() <= 32);
+    assert!(size_of::<OnceCell<()>>() <= 16);
+    assert!(size_of::<OnceCell<u64>>() <= 16 + 8);
+    assert!(size_of::<BarrierTurn>() <= 16 && size_of::<Result<(), BrokenBarrier>>() <= 1);
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -53,6 +58,19 @@ fn futures_have_six_words() {
     assert!(size_of::<ConditionLock<'static, (), A<Condition<()>>>>() <= 48);
     assert!(size_of::<ConditionWait<'static, ()>>() <= 48);
     assert!(size_of::<ConditionWait<'static, (), A<Condition<()>>>>() <= 48);
+    assert!(size_of::<BarrierWait<R<Barrier>>>() <= 48);
+    assert!(size_of::<BarrierWait<A<Barrier>>>() <= 48);
+    assert!(size_of::<OnceWait<'static, [u64; 100]>>() <= 48);
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn an_initializer_adds_its_own_size_and_little_more() {
+    let cell = OnceCell::<u64>::new();
+    assert!(size_of_val(&cell.get_or_init(async || 1)) <= 112);
+    let bytes = [0_u8; 1000];
+    // The closure, then its future.
+    assert!(size_of_val(&cell.get_or_init(async move || u64::from(bytes[0]))) <= 112 + 2 * 1000);
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -137,6 +155,18 @@ assert_not_impl_any!(RwLock<Neither>: Send, Sync);
 assert_impl_all!(RwLock<dyn Debug + Send + Sync>: Send, Sync);
 assert_not_impl_any!(RwLock<dyn Debug + Send>: Sync);
 assert_not_impl_any!(RwLock<dyn Debug + Sync>: Send, Sync);
+assert_impl_all!(Barrier: Send, Sync, Unpin, Debug);
+assert_impl_all!(BarrierTurn: Send, Sync, Unpin, Debug, Copy);
+assert_impl_all!(BrokenBarrier: Send, Sync, Unpin, Debug, Copy, core::error::Error);
+
+// All threads may look at the value, and any may put it in or drop it.
+assert_impl_all!(OnceCell<u8>: Send, Sync, Unpin, Debug, Default, From<u8>, Clone);
+assert_impl_all!(OnceCell<SendNotSync>: Send);
+assert_not_impl_any!(OnceCell<SendNotSync>: Sync);
+assert_not_impl_any!(OnceCell<SyncNotSend>: Send, Sync);
+assert_not_impl_any!(OnceCell<Neither>: Send, Sync);
+assert_not_impl_any!(OnceCell<*const u8>: Send, Sync);
+assert_impl_all!(OnceCell<Neither>: Unpin, Default);
 
 // ---- Send and Sync: guards
 
@@ -214,6 +244,17 @@ assert_impl_all!(AcquireChecked<R<Semaphore>>: Send, Sync, FusedFuture, Debug);
 assert_impl_all!(AcquireChecked<A<Semaphore>>: Send, Sync);
 assert_not_impl_any!(AcquireChecked<Rc<Semaphore>>: Send, Sync);
 assert_not_impl_any!(AcquireChecked<R<Semaphore>>: Unpin);
+assert_impl_all!(BarrierWait<R<Barrier>>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(BarrierWait<A<Barrier>>: Send, Sync, FusedFuture, Debug);
+assert_not_impl_any!(BarrierWait<Rc<Barrier>>: Send, Sync);
+assert_not_impl_any!(BarrierWait<R<Barrier>>: Unpin);
+assert_not_impl_any!(BarrierWait<A<Barrier>>: Unpin);
+
+assert_impl_all!(OnceWait<'static, u8>: Send, Sync, FusedFuture, Debug);
+assert_not_impl_any!(OnceWait<'static, SendNotSync>: Send, Sync);
+assert_not_impl_any!(OnceWait<'static, SyncNotSend>: Send, Sync);
+assert_not_impl_any!(OnceWait<'static, Neither>: Send, Sync);
+assert_not_impl_any!(OnceWait<'static, u8>: Unpin);
 
 assert_impl_all!(Lock<'static, u8>: Send, Sync, FusedFuture, Debug);
 assert_impl_all!(Lock<'static, SendNotSync>: Send);
@@ -286,6 +327,8 @@ static MUTEX: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 static CONDITION: Condition<Option<Box<u8>>> = Condition::new(None);
 static SEMAPHORE: Semaphore = Semaphore::new(3);
 static BOUNDED: BoundedSemaphore = BoundedSemaphore::new(2);
+static BARRIER: Barrier = Barrier::new(1);
+static ONCE: OnceCell<Vec<u8>> = OnceCell::new();
 static PHANTOM: Mutex<PhantomData<u8>> = Mutex::new(PhantomData);
 
 #[test]
@@ -301,6 +344,8 @@ fn constructors_are_const() {
     lines[0].set();
     assert!(lines[0].is_set() && !lines[1].is_set());
     drop(PHANTOM.try_lock());
+    assert_eq!(BARRIER.waiting(), 0);
+    assert!(ONCE.set(vec![1]).is_ok());
 }
 
 #[test]

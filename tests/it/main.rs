@@ -1,6 +1,7 @@
 //! One binary for the integration tests: a file per topic.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "tests have std")]
 
+mod barrier;
 mod block_on;
 mod cancel;
 mod condition;
@@ -10,6 +11,7 @@ mod exact;
 mod fairness;
 mod layout;
 mod mutex;
+mod once;
 mod panics;
 mod reenter;
 mod regressions;

@@ -4,10 +4,12 @@
 #![cfg(testudo_loom)]
 #![allow(clippy::arc_with_non_send_sync, reason = "loom's threads are one thread, and its cells check every access")]
 
+mod barrier;
 mod condition;
 mod event;
 mod list;
 mod mutex;
+mod once;
 mod rwlock;
 mod semaphore;
 mod support;

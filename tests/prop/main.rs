@@ -4,17 +4,21 @@
 //! A script that failed is kept in `regressions/` by its seed, and runs first from then on.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "tests have std")]
 
+mod barrier;
 mod condition;
 mod event;
 mod hand;
 mod model {
+    pub(crate) mod barrier;
     pub(crate) mod condition;
     pub(crate) mod event;
     pub(crate) mod lock;
+    pub(crate) mod once;
     pub(crate) mod semaphore;
     pub(crate) mod sides;
 }
 mod mutex;
+mod once;
 mod rwlock;
 mod semaphore;
 
