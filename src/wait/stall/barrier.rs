@@ -1,0 +1,98 @@
+//! A thread is stopped inside an operation of a barrier.
+use super::*;
+use crate::{BarrierTurn, BrokenBarrier};
+
+type Turn = Result<BarrierTurn, BrokenBarrier>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Cancel(usize),
+    PollAgain(usize),
+    Arrive,
+    /// The last one of the round arrives.
+    Trip,
+    Abort,
+    Reset,
+}
+use Doing::*;
+
+/// Whether each call breaks the barrier for good.
+const CALLS: [&[bool]; 6] = [&[], &[true], &[false], &[true, false], &[false, true], &[true, false, true, false]];
+
+fn case(nth: usize, doing: Doing, waiters: usize, calls: &[bool]) -> bool {
+    let barrier = Barrier::new(waiters + if doing == Trip { 1 } else { 3 });
+    let mut line: Vec<Waiter<'_, Turn>> = (0..waiters).map(|_| Waiter::begun(barrier.wait())).collect();
+    let (mut busy, mut arrived) = (Waiter::new(barrier.wait()), None);
+    if let Cancel(at) | PollAgain(at) = doing {
+        busy = line.remove(at);
+    }
+    let mut busy = Some(busy);
+    let (shared, taken, turn) = (&barrier, &mut busy, &mut arrived);
+    let op = move || match doing {
+        Cancel(_) => *taken = None,
+        PollAgain(_) | Arrive | Trip => *turn = taken.as_mut().unwrap().poll(),
+        Abort => shared.abort(),
+        Reset => shared.reset(),
+    };
+    let reached = stop_at(nth, op, |others| {
+        others.call(|| shared.waiting());
+        for &aborts in calls {
+            others.call(move || if aborts { shared.abort() } else { shared.reset() });
+            assert_eq!(others.call(|| shared.is_broken()), aborts);
+            assert_eq!(others.call(|| shared.waiting()), 0);
+        }
+    });
+    let broken = calls.last().copied().unwrap_or(doing == Abort);
+    assert_eq!(barrier.is_broken(), broken);
+    let told = !calls.is_empty() || matches!(doing, Trip | Abort | Reset);
+    assert_eq!(wakes(&line), vec![usize::from(told); line.len()]);
+    let turns: Vec<_> = line.iter_mut().filter_map(|waiter| waiter.poll()).collect();
+    if doing == Trip {
+        // All of the round got the same, but for one that came after it was broken.
+        assert!(turns.iter().all(|turn| turn.is_ok() == turns[0].is_ok()));
+        assert!(turns[0].is_ok() || !matches!(arrived, Some(Ok(_))));
+    } else {
+        assert!(turns.iter().all(Result::is_err));
+    }
+    barrier.abort();
+    line.extend(busy.filter(|busy| !busy.is_done() && matches!(doing, PollAgain(_) | Arrive | Trip)));
+    run(&mut line);
+    assert!(line.iter().all(|waiter| waiter.is_done() && waiter.wakes.count() <= 1));
+    barrier.reset();
+    assert_eq!(barrier.waiting(), 0);
+    reached
+}
+
+fn check(doing: Doing, waiters: usize) {
+    for calls in CALLS {
+        at_each_place(|nth| case(nth, doing, waiters, calls));
+    }
+}
+
+#[test]
+fn signals_pass_a_cancelled_wait() {
+    (0..3).for_each(|at| check(Cancel(at), 3));
+}
+
+#[test]
+fn signals_pass_a_wait_that_is_polled_again() {
+    (0..3).for_each(|at| check(PollAgain(at), 3));
+}
+
+#[test]
+fn signals_pass_an_arrival() {
+    check(Arrive, 0);
+    check(Arrive, 3);
+}
+
+#[test]
+fn signals_pass_a_round_that_is_released() {
+    check(Trip, 1);
+    check(Trip, 2 * BATCH + 1);
+}
+
+#[test]
+fn signals_pass_signals() {
+    check(Abort, 2 * BATCH + 1);
+    check(Reset, 2 * BATCH + 1);
+}
