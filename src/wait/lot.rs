@@ -25,6 +25,8 @@ pub(crate) struct Lot {
     next: Cell<usize>,
     /// Bit by bit: those whose predicates hold.
     yes: Cell<u32>,
+    /// How many these are.
+    satisfied: Cell<usize>,
     /// Bit by bit: those whose predicates panicked.
     panicked: Cell<u32>,
     /// All was run that had to be: no predicate is running.
@@ -49,6 +51,7 @@ impl Lot {
             len: Cell::new(0),
             next: Cell::new(0),
             yes: Cell::new(0),
+            satisfied: Cell::new(0),
             panicked: Cell::new(0),
             done: Cell::new(false),
             outer: Cell::new(ptr::null()),
@@ -94,7 +97,8 @@ impl Lot {
             let node = node.get();
             if !node.is_null() && ask(node) {
                 self.yes.set(self.yes.get() | 1 << this);
-                if self.satisfied() >= most {
+                self.satisfied.set(self.satisfied.get() + 1);
+                if self.satisfied.get() >= most {
                     return; // until one is added, there can only be fewer
                 }
             }
@@ -103,7 +107,7 @@ impl Lot {
 
     /// How many hold.
     pub(super) fn satisfied(&self) -> usize {
-        self.yes.get().count_ones() as usize
+        self.satisfied.get()
     }
 
     /// Takes out a node, unless its predicate is running. False: it is not in here, or running.
@@ -114,6 +118,7 @@ impl Lot {
             return false;
         }
         self.nodes[this].set(ptr::null_mut());
+        self.satisfied.set(self.satisfied.get() - (self.yes.get() >> this & 1) as usize);
         self.yes.set(self.yes.get() & !(1 << this));
         self.panicked.set(self.panicked.get() & !(1 << this));
         node.set_phase(Phase::WAITING);
@@ -128,17 +133,17 @@ impl Lot {
 
     /// Gives the nodes back, the flag being held. `told` gets in order those that are to go on, with `token` or Panicked.
     pub(super) fn give_back(&self, token: Token, mut told: impl FnMut(*mut Node, Token)) {
-        let (yes, panicked) = (self.yes.get(), self.panicked.get());
-        for (this, node) in self.nodes[..self.len.get()].iter().enumerate() {
-            let (node, bit) = (node.get(), 1 << this);
-            if node.is_null() {
-                continue;
+        for node in &self.nodes[..self.len.get()] {
+            if !node.get().is_null() {
+                // SAFETY: I1, I7: a claimed node stays linked.
+                unsafe { at(node.get()) }.set_phase(Phase::WAITING);
             }
-            // SAFETY: I1, I7: a claimed node stays linked.
-            unsafe { at(node) }.set_phase(Phase::WAITING);
-            if (yes | panicked) & bit != 0 {
-                told(node, if yes & bit != 0 { token } else { Token::Panicked });
-            }
+        }
+        let mut rest = self.yes.get() | self.panicked.get(); // of nodes that were not withdrawn
+        while rest != 0 {
+            let this = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            told(self.nodes[this].get(), if self.yes.get() & 1 << this != 0 { token } else { Token::Panicked });
         }
     }
 

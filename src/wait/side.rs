@@ -255,7 +255,7 @@ impl Walk {
             // SAFETY: I2: linked, flag held.
             matches!(Found::of(unsafe { at(next) }), Found::Asks).then_some(next)
         });
-        // mutant
+        self.set(END); // I8
     }
 
     /// Gives a lot back whose predicates were run, and goes on behind the last of them. The satisfied get in the word's list
