@@ -433,7 +433,7 @@ fn unlock_x_cancel_of_a_moved_waiter() {
 
 #[test]
 fn unlock_x_cancel_of_a_moved_waiter_x_cancel_of_the_next() {
-    // 1 preemption: three threads that all take the flag, two of which carry out.
+    // 2 preemptions: three threads that all take the flag, two of which carry out.
     explore_within(2, || {
         let condition = new();
         let [a, b, c] = plain(&condition);
@@ -516,7 +516,7 @@ fn notify_one_that_asks_x_cancel_in_the_queue() {
 
 #[test]
 fn notify_one_that_asks_x_cancel_in_the_queue_x_cancel_of_the_claimed() {
-    // 1 preemption: three threads that all take the flag.
+    // 2 preemptions: three threads that all take the flag.
     explore_within(2, || {
         let condition = new();
         let [a, b] = asking(&condition, is_one);
@@ -772,7 +772,7 @@ fn notify_x_notify_of_those_that_ask() {
 
 #[test]
 fn notify_x_notify_x_cancel_of_one_that_asks() {
-    // 1 preemption: three threads that all take the flag.
+    // 2 preemptions: three threads that all take the flag.
     explore_within(2, || {
         let condition = new();
         let [a, b] = asking(&condition, is_one);
