@@ -290,11 +290,12 @@ impl Barrier {
     }
 
     /// The last one is there, if nobody else came in between: T2.
-    fn try_trip(&self, word: Word) -> bool {
+    fn try_trip(&self, word: Word, node: &Node) -> bool {
         let Ok(held) = self.list.try_hold(word, word.bits()) else { return false }; // ORDER: E1 acquire
         // What was a guess may have come true for another round, but DUE and BROKEN are as they were: off.
         let is_last = self.count() == self.parties - 1;
         if is_last {
+            node.tell(Token::All, self.parties - 1); // first: a waker may panic
             self.set_count(RELEASED);
         }
         self.settle(held);
@@ -484,10 +485,7 @@ impl<H: Handle<Target = Barrier>> Source for BarrierSource<H> {
             if word.is_held() || barrier.count() != last {
                 return None;
             }
-            // It is told first: a waker may panic.
-            node.tell(Token::All, last);
-            if !barrier.try_trip(word) {
-                node.spend();
+            if !barrier.try_trip(word, node) {
                 return None;
             }
         }

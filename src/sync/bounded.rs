@@ -55,7 +55,7 @@ impl BoundedSemaphore {
     /// Adds `n` permits.
     ///
     /// # Interrupts
-    /// May be called from interrupts. O(waiters woken).
+    /// May be called from interrupts. O(waiters offered).
     ///
     /// # Errors
     /// [`TooManyPermits`] if more than [`max_permits`](BoundedSemaphore::max_permits) were free then; nothing is added.

@@ -6,7 +6,7 @@
 //             I2 the data is read by those who own a place inside, and changed by the writer alone: I1 of sides.rs.
 // EDGES       those of sides.rs
 // CANCEL      in line: the place; an offer goes to the next. An upgrade that is dropped leaves the lock.
-// INTERRUPT   try_*, dropping a guard: yes, O(waiters woken). read, write, upgradable_read, upgrade: tasks only.
+// INTERRUPT   try_*, dropping a guard: yes, O(waiters offered). read, write, upgradable_read, upgrade: tasks only.
 use core::{fmt, marker::PhantomData};
 
 use super::{

@@ -85,7 +85,7 @@ macro_rules! into_handle {
 /// A reader's place inside an [`RwLock`]; dropping it leaves.
 ///
 /// # Interrupts
-/// May be dropped in interrupts. O(waiters woken).
+/// May be dropped in interrupts. O(waiters offered).
 ///
 /// # Memory ordering
 /// The next writer sees everything that was done before the guard was dropped.
@@ -107,7 +107,7 @@ pub struct RwLockReadGuard<'a, T: ?Sized, H: Handle<Target = RwLock<T>> = &'a Rw
 /// The writer's place inside an [`RwLock`]; dropping it leaves.
 ///
 /// # Interrupts
-/// May be dropped in interrupts. O(waiters woken).
+/// May be dropped in interrupts. O(waiters offered).
 ///
 /// # Memory ordering
 /// Whoever gets in next sees everything that was done before the guard was dropped.
@@ -130,7 +130,7 @@ pub struct RwLockWriteGuard<'a, T: ?Sized, H: Handle<Target = RwLock<T>> = &'a R
 /// The place inside an [`RwLock`] of a reader that may become the writer; dropping it leaves.
 ///
 /// # Interrupts
-/// May be dropped in interrupts. O(waiters woken).
+/// May be dropped in interrupts. O(waiters offered).
 ///
 /// # Memory ordering
 /// The next writer sees everything that was done before the guard was dropped.

@@ -9,7 +9,7 @@
 // EDGES       E1 T2 (release) -> T1 (acquire): who takes a permit sees what was done before it was released.
 // CANCEL      Waiting: place in line; an offer goes to the next.
 //             Once SHUT no permit is taken: who sees `close` return and all permits back knows that nobody is at work.
-// INTERRUPT   try_acquire, dropping a permit, add_permits, close: yes; O(waiters woken). acquire: tasks only.
+// INTERRUPT   try_acquire, dropping a permit, add_permits, close: yes; O(waiters offered). acquire: tasks only.
 use core::fmt;
 
 use crate::{
@@ -34,7 +34,7 @@ use sealed::Sealed as _;
 ///
 /// # Fairness
 /// First come, first served, but for those who ask while permits are free: they may get in before the first in line four
-/// times, then it is served next. So a large request is not starved by small ones.
+/// times, not counting those who had asked before it came, then it is served next. So a large request is not starved by small ones.
 ///
 /// # Examples
 /// ```
@@ -282,7 +282,7 @@ impl Semaphore {
     /// Adds `n` permits, for those who wait in the order in which they came.
     ///
     /// # Interrupts
-    /// May be called from interrupts. O(waiters woken).
+    /// May be called from interrupts. O(waiters offered).
     ///
     /// # Panics
     /// If more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS) were free then; nothing is added.
@@ -515,7 +515,7 @@ impl core::error::Error for SemaphoreClosed {}
 /// Some permits of a [`Semaphore`]; dropping it gives them back.
 ///
 /// # Interrupts
-/// May be dropped in interrupts. O(waiters woken).
+/// May be dropped in interrupts. O(waiters offered).
 ///
 /// # Memory ordering
 /// Who takes a permit sees everything that was done before it was dropped.

@@ -14,7 +14,7 @@
 //             I4 the count of readers stops at MAX_READERS, it never wraps.
 // EDGES       E1 T2, T5 (release) -> T1, T3 (acquire): a writer sees what all before it did, readers what writers did.
 // CANCEL      in line: the place; an offer goes to the next. Upgrading: T4.
-// INTERRUPT   T1 without a wait, T2: yes, O(waiters woken).
+// INTERRUPT   T1 without a wait, T2: yes, O(waiters offered).
 use crate::{
     sys::{
         atomic::{AtomicUsize, Ordering::*},
@@ -92,7 +92,8 @@ impl Sides {
             }
             let Some(then) = need.join(now) else { return false };
             let then = match place {
-                Place::Alone | Place::Head => then & !BARGED,
+                Place::Alone => then,
+                Place::Head => then & !BARGED,
                 Place::Behind => then + 1,
                 Place::Offered => then, // I3
             };
@@ -170,8 +171,8 @@ impl Entry {
             if left / READER == 1 {
                 self.upgrades.supplied(self); // I1
             }
-        } else if left / READER == MAX_READERS - 1 {
-            self.sides.tell(); // I4
+        } else if left / READER >= MAX_READERS / 2 {
+            self.sides.tell(); // I4: some may wait for the count alone
         }
     }
 

@@ -722,6 +722,13 @@ impl Herd {
         (asked, told)
     }
 
+    /// Drops whoever is left: their predicates hold the herd.
+    fn disband(&self) {
+        for slot in self.slots.iter() {
+            slot.cancel();
+        }
+    }
+
     /// Who is woken and goes on, one after the other.
     fn arrivals(&self) -> Vec<usize> {
         let mut seen = vec![0; self.tasks.len()];
@@ -868,6 +875,7 @@ fn predicates_that_panic_between_others_are_their_owners_business() {
         }
         assert_eq!(arrived, told);
         assert!(!herd.cond.is_locked());
+        herd.disband();
     }
 }
 
@@ -939,6 +947,7 @@ fn predicates_may_notify_other_conditions_and_drop_waiters_of_both() {
         let behind = inner_n.min(3);
         assert_eq!(*inner.asked.lock().unwrap(), [&[0, 1][..], &all_but(2 + behind, &[0, 1, 2])].concat());
         assert_eq!(inner.arrivals(), all_but(2 + behind, &[0, 2]));
+        inner.disband();
         *outer.lock().unwrap() = None;
     }
 }
