@@ -13,6 +13,7 @@ may_be_unsafe=(
     src/wait/lot.rs
     src/wait/future.rs
     src/wait/line.rs
+    src/sync/queue/ring.rs
     src/wait/batch.rs
     src/wait/line.rs
     src/sync/mutex.rs

@@ -14,10 +14,13 @@ mod wait;
 pub mod run;
 pub mod sync;
 
+#[cfg(feature = "alloc")]
+#[doc(inline)]
+pub use sync::Queue;
 #[doc(inline)]
 pub use sync::{
-    Barrier, BarrierTurn, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Mutex, MutexGuard,
-    OnceCell, Permit, RwLock, RwLockReadGuard, RwLockUpgradableGuard, RwLockWriteGuard, Semaphore, SemaphoreClosed,
-    TooManyPermits,
+    ArrayQueue, Barrier, BarrierTurn, BoundedSemaphore, BrokenBarrier, Closed, Condition, ConditionGuard, Event, Mutex,
+    MutexGuard, OnceCell, Permit, RwLock, RwLockReadGuard, RwLockUpgradableGuard, RwLockWriteGuard, Semaphore,
+    SemaphoreClosed, TooManyDone, TooManyPermits, TryGetError, TryPutError,
 };
 pub use wait::Handle;

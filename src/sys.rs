@@ -38,6 +38,18 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
+/// An array of a value that is made anew for each element: in a constant, but under loom.
+macro_rules! array {
+    ($make:expr; $n:expr) => {{
+        #[cfg(not(testudo_loom))]
+        let array = [const { $make }; $n];
+        #[cfg(testudo_loom)]
+        let array = core::array::from_fn(|_| $make);
+        array
+    }};
+}
+pub(crate) use array;
+
 /// A cell whose content is reached through raw pointers only; loom's twin checks every access.
 pub(crate) mod cell {
     #[cfg(testudo_loom)]

@@ -17,6 +17,7 @@ mod condition;
 mod echo;
 mod event;
 mod executors;
+mod queue;
 mod timeline;
 mod watchdog;
 
@@ -41,6 +42,8 @@ enum Section {
     Condition,
     /// Three workers that wait for an initialization
     Event,
+    /// A producer, and a consumer that works on five items at a time; with a sentinel, and with `close`
+    Queue,
     /// A TCP service with a pool of eight resources and 200 clients; on smol only
     Echo,
 }
@@ -104,6 +107,12 @@ fn main() -> ExitCode {
                 compare("15.2.1 Condition", condition::CPYTHON, condition::play, &executors, &mut tally);
             }
             Section::Event => compare("15.3.1 Event", event::CPYTHON, event::play, &executors, &mut tally),
+            Section::Queue => {
+                let sentinel = "15.10.1 Queue, the last item is a sentinel";
+                compare(sentinel, queue::CPYTHON, queue::play_sentinel, &executors, &mut tally);
+                let close = "15.10.1 Queue, bounded, and closed by the producer";
+                compare(close, queue::CPYTHON, queue::play_close, &executors, &mut tally);
+            }
             Section::Echo => serve(&mut tally),
         }
         println!();

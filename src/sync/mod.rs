@@ -6,6 +6,7 @@ mod condition;
 mod event;
 mod mutex;
 mod once;
+mod queue;
 mod rwlock;
 mod rwlock_guards;
 mod semaphore;
@@ -18,6 +19,11 @@ pub use condition::{Condition, ConditionGuard};
 pub use event::{Event, EventWait};
 pub use mutex::{Lock, Mutex, MutexGuard};
 pub use once::{OnceCell, OnceWait};
+#[cfg(feature = "alloc")]
+pub use queue::Queue;
+pub use queue::{
+    ArrayQueue, Buffer, Closed, Get, Put, PutAll, QueueJoin, QueueStream, TooManyDone, TryGetError, TryPutError,
+};
 pub use rwlock::{Read, RwLock, UpgradableRead, Upgrade, Write};
 pub use rwlock_guards::{RwLockReadGuard, RwLockUpgradableGuard, RwLockWriteGuard};
 pub use semaphore::{Acquire, AcquireChecked, Permit, Permits, Semaphore, SemaphoreClosed};

@@ -252,10 +252,21 @@ impl<N: Copy> Line<N> {
     #[inline(always)]
     fn supplied_to(&self, stock: &impl Stock<Need = N>, whom: Whom) {
         sys::fence_after_rmw(); // E1
-        let word = self.list.guess();
+        let word = self.peek();
         if !word.is_empty() {
             self.ask(word, stock, whom);
         }
+    }
+
+    /// The word, for somebody who has seen to E1 already.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> Word {
+        self.list.guess()
+    }
+
+    /// T2, second half, after a `peek` that found somebody.
+    pub(crate) fn tell(&self, word: Word, stock: &impl Stock<Need = N>) {
+        self.ask(word, stock, Whom::All);
     }
 
     #[cold]

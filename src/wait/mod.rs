@@ -21,7 +21,8 @@
 //!
 //! **Signalling never waits.** Whoever finds the flag taken leaves its request in the word; the holder looks at the word
 //! again before it lets go, and does what it finds. Registering pushes with one compare-and-swap. Only cancelling, polling
-//! again and parking aside take the flag, for a few steps (O(1), amortized over registrations) without foreign code.
+//! again and parking aside take the flag, for a few steps (O(1), amortized over registrations; O(waiters offered)
+//! in a [`Line`](line::Line)) without foreign code; whose predicate is in a notifier's [`Lot`](lot::Lot) waits for that.
 
 pub(crate) mod batch;
 #[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
@@ -49,6 +50,6 @@ pub(crate) use held::Held;
 pub(crate) use line::{InLine, InLinePolicy, Line, Place, Stock};
 pub(crate) use lot::Lot;
 pub(crate) use node::Node;
-pub(crate) use phase::Token;
+pub(crate) use phase::{POLLED_AFTER_COMPLETION, Token};
 pub(crate) use side::{Chain, Found, Side, Walk};
 pub(crate) use word::{Admit, Bits, Step, WaitList, Word};

@@ -9,12 +9,12 @@ use std::{rc::Rc, sync::Arc};
 use futures_core::FusedFuture;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use testudo::{
-    Barrier, BarrierTurn, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Handle, Mutex, MutexGuard,
-    OnceCell, Permit, RwLock, RwLockReadGuard, RwLockUpgradableGuard, RwLockWriteGuard, Semaphore, SemaphoreClosed,
-    TooManyPermits,
+    ArrayQueue, Barrier, BarrierTurn, BoundedSemaphore, BrokenBarrier, Closed, Condition, ConditionGuard, Event,
+    Handle, Mutex, MutexGuard, OnceCell, Permit, Queue, RwLock, RwLockReadGuard, RwLockUpgradableGuard,
+    RwLockWriteGuard, Semaphore, SemaphoreClosed, TooManyPermits, TryGetError, TryPutError,
     sync::{
-        Acquire, AcquireChecked, BarrierWait, ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Lock,
-        OnceWait, Permits, Read, UpgradableRead, Upgrade, Write,
+        Acquire, AcquireChecked, BarrierWait, ConditionLock, ConditionWait, ConditionWaitFor, EventWait, Get, Lock,
+        OnceWait, Permits, Put, PutAll, QueueJoin, QueueStream, Read, UpgradableRead, Upgrade, Write,
     },
 };
 
@@ -167,6 +167,19 @@ assert_not_impl_any!(OnceCell<SyncNotSend>: Send, Sync);
 assert_not_impl_any!(OnceCell<Neither>: Send, Sync);
 assert_not_impl_any!(OnceCell<*const u8>: Send, Sync);
 assert_impl_all!(OnceCell<Neither>: Unpin, Default);
+assert_impl_all!(ArrayQueue<u8, 1>: Send, Sync, Unpin, Debug, Default);
+assert_impl_all!(ArrayQueue<SendNotSync, 1>: Send, Sync);
+assert_not_impl_any!(ArrayQueue<Neither, 1>: Send, Sync);
+assert_not_impl_any!(ArrayQueue<SyncNotSend, 1>: Send, Sync);
+assert_not_impl_any!(ArrayQueue<*const u8, 1>: Send, Sync);
+assert_impl_all!(Queue<u8>: Send, Sync, Unpin, Debug);
+assert_impl_all!(Queue<SendNotSync>: Send, Sync);
+assert_not_impl_any!(Queue<Neither>: Send, Sync);
+assert_not_impl_any!(Queue<SyncNotSend>: Send, Sync);
+assert_not_impl_any!(Queue<*const u8>: Send, Sync);
+assert_impl_all!(Closed<u8>: Send, Sync, Debug, core::error::Error);
+assert_impl_all!(TryPutError<u8>: Send, Sync, Debug, core::error::Error);
+assert_impl_all!(TryGetError: Send, Sync, Debug, core::error::Error);
 
 // ---- Send and Sync: guards
 
@@ -287,6 +300,28 @@ assert_not_impl_any!(ConditionWaitFor<'static, SyncNotSend, P<SyncNotSend>>: Sen
 assert_not_impl_any!(ConditionWaitFor<'static, u8, P<u8>, Rc<Condition<u8>>>: Send, Sync);
 assert_not_impl_any!(ConditionWaitFor<'static, u8, P<u8>>: Unpin);
 
+assert_impl_all!(Put<R<Queue<u8>>>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(Put<A<Queue<SendNotSync>>>: Send, Sync);
+assert_not_impl_any!(Put<R<Queue<Neither>>>: Send, Sync);
+assert_not_impl_any!(Put<R<Queue<SyncNotSend>>>: Send, Sync);
+assert_not_impl_any!(Put<Rc<Queue<u8>>>: Send, Sync);
+assert_not_impl_any!(Put<R<Queue<u8>>>: Unpin);
+assert_impl_all!(Get<R<ArrayQueue<u8, 1>>>: Send, Sync, FusedFuture, Debug);
+assert_impl_all!(Get<A<ArrayQueue<SendNotSync, 1>>>: Send, Sync);
+assert_not_impl_any!(Get<R<ArrayQueue<Neither, 1>>>: Send, Sync);
+assert_not_impl_any!(Get<R<ArrayQueue<SyncNotSend, 1>>>: Send, Sync);
+assert_not_impl_any!(Get<Rc<ArrayQueue<u8, 1>>>: Send, Sync);
+assert_not_impl_any!(Get<R<ArrayQueue<u8, 1>>>: Unpin);
+assert_impl_all!(QueueJoin<A<Queue<u8>>>: Send, Sync, FusedFuture, Debug);
+assert_not_impl_any!(QueueJoin<A<Queue<Neither>>>: Send, Sync);
+assert_not_impl_any!(QueueJoin<R<Queue<u8>>>: Unpin);
+assert_impl_all!(QueueStream<A<Queue<u8>>>: Send, Sync, futures_core::FusedStream, Debug);
+assert_not_impl_any!(QueueStream<A<Queue<Neither>>>: Send, Sync);
+assert_not_impl_any!(QueueStream<R<Queue<u8>>>: Unpin);
+assert_impl_all!(PutAll<A<Queue<u8>>, core::ops::Range<u8>>: Send, Sync, FusedFuture, Debug);
+assert_not_impl_any!(PutAll<A<Queue<Neither>>, core::iter::Empty<Neither>>: Send, Sync);
+assert_not_impl_any!(PutAll<R<Queue<u8>>, core::ops::Range<u8>>: Unpin);
+
 /// A predicate that is Send and not Sync makes a future that is Send; no predicate makes one that is shared.
 #[test]
 fn a_wait_with_a_predicate_is_send() {
@@ -323,6 +358,7 @@ assert_not_impl_any!(&'static mut Event: Handle);
 // ---- const
 
 static EVENT: Event = Event::new();
+static QUEUE: ArrayQueue<Vec<u8>, 3> = ArrayQueue::new();
 static MUTEX: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 static CONDITION: Condition<Option<Box<u8>>> = Condition::new(None);
 static SEMAPHORE: Semaphore = Semaphore::new(3);
@@ -335,6 +371,8 @@ static PHANTOM: Mutex<PhantomData<u8>> = Mutex::new(PhantomData);
 fn constructors_are_const() {
     EVENT.set();
     assert!(EVENT.is_set());
+    QUEUE.try_put(vec![1]).unwrap();
+    assert_eq!(QUEUE.try_get(), Ok(vec![1]));
     MUTEX.try_lock().unwrap().push(1);
     assert_eq!(MUTEX.try_lock().unwrap().len(), 1);
     *CONDITION.try_lock().unwrap() = Some(Box::new(2));

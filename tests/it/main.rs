@@ -13,6 +13,7 @@ mod layout;
 mod mutex;
 mod once;
 mod panics;
+mod queue;
 mod reenter;
 mod regressions;
 mod rwlock;

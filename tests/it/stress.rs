@@ -25,6 +25,7 @@ use testudo::{Condition, Event, Mutex, Semaphore, run::block_on};
 use crate::support::{Probe, Rng};
 
 mod duels;
+mod queue;
 mod rwlock;
 
 fn rounds(usual: usize) -> usize {

@@ -10,6 +10,7 @@ mod event;
 mod list;
 mod mutex;
 mod once;
+mod queue;
 mod rwlock;
 mod semaphore;
 mod support;

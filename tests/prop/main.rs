@@ -19,6 +19,7 @@ mod model {
 }
 mod mutex;
 mod once;
+mod queue;
 mod rwlock;
 mod semaphore;
 

@@ -1,0 +1,483 @@
+//! What every kind of queue shares: two lines around a store, closing, and the count of what is unfinished.
+// STATE       store: the items. getters, putters, joiners: three lines.
+//             BARGED, of each side: how often the first in line was overtaken
+//                 T1 take      place in front or nobody waits; or BARGED += 1 up to LIMIT, before it is tried
+//                 T2 tell      after a put the getters' line is looked at, after a get the putters'
+//                 T3 close     the store, then the putters' line; the getters' line as soon as the store is drained
+//             done: how many items were worked off; settled: how many there were when nothing was unfinished last
+//                 T4 done      done += 1; then, if that is all that was ever put, settled = done, and the joiners are told
+// INVARIANTS  I1 the first in line is overtaken at most LIMIT times: then only it takes, as soon as there is something.
+//             I2 the getters' line is closed only when the store is closed and drained: then nothing comes any more.
+//             I3 done is not ahead of what was put; settled is not ahead of done.
+// EDGES       E1 T4 (release) -> join (acquire): what was done before task_done is seen after the join that it ends.
+//             E2 T3 x T2: closer and getter each write, fence, and look at what the other wrote: one closes the getters' line.
+use crate::{
+    sys::{
+        self, Panics, Spin,
+        atomic::{AtomicU8, AtomicUsize, Ordering::*},
+        const_fn,
+    },
+    wait::{Line, Place, Stock},
+};
+
+use super::{TooManyDone, ring::Pocket};
+
+/// Why an item was not put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No room now.
+    Full,
+    /// For good.
+    Closed,
+}
+
+/// Why there is no item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// Now.
+    Empty,
+    /// For good.
+    Drained,
+}
+
+/// Where the items are. A put or a get begins, perhaps under a list flag, with what is quick and runs no foreign code, and
+/// ends outside it.
+pub trait Store {
+    /// What is kept.
+    type Item;
+
+    /// Puts what is in the pocket, or at least makes sure that it can be put.
+    fn begin_put(&self, pocket: &Pocket<Self::Item>) -> Result<(), Refused>;
+
+    /// Puts it, if it is in the pocket still.
+    #[inline(always)]
+    fn end_put(&self, _pocket: &Pocket<Self::Item>) {}
+
+    /// Gets an item into the pocket, or at least makes sure that there is one.
+    fn begin_get(&self, pocket: &Pocket<Self::Item>) -> Result<(), Nothing>;
+
+    /// Gets it, if it is not in the pocket already.
+    #[inline(always)]
+    fn end_get(&self, _pocket: &Pocket<Self::Item>) {}
+
+    /// Takes back what was begun, or got and not handed out, if there is room. True: it counts as put once more.
+    fn undo_get(&self, pocket: &Pocket<Self::Item>) -> bool;
+
+    /// No more puts. False: it was closed before.
+    fn close(&self) -> bool;
+
+    /// Whether it is closed.
+    fn is_closed(&self) -> bool;
+
+    /// Whether it is closed and nothing is in it, nor will be.
+    fn is_drained(&self) -> bool;
+
+    /// How many items are in it.
+    fn len(&self) -> usize;
+
+    /// How many there are for getters, or are about to be.
+    fn available(&self) -> usize;
+
+    /// How much room there is for putters, or is about to be.
+    fn room(&self) -> usize;
+
+    /// The most there may be; None: any number.
+    fn capacity(&self) -> Option<usize>;
+
+    /// How many were put, ever: a number that only `next` and `distance` understand.
+    fn puts(&self) -> usize;
+
+    /// One more.
+    fn next(&self, puts: usize) -> usize;
+
+    /// How many more.
+    fn distance(&self, from: usize, to: usize) -> usize;
+}
+
+/// A waiter that was overtaken this often is served next.
+const LIMIT: u8 = 4;
+
+/// BARGED.
+struct Barged(AtomicU8);
+
+impl Barged {
+    /// Before it is tried to take from `place`. False: it is the first one's turn (I1).
+    #[inline(always)]
+    fn admits(&self, place: Place) -> bool {
+        !Self::barges(place) || self.change(|n| (n < LIMIT).then_some(n + 1))
+    }
+
+    /// Whether it is the first one's turn.
+    fn is_starved(&self) -> bool {
+        self.0.load(Acquire) >= LIMIT // ORDER: acquire: under the flag, as the look at the stock that this limits
+    }
+
+    fn barges(place: Place) -> bool {
+        matches!(place, Place::Behind | Place::Offered)
+    }
+
+    /// It was tried.
+    #[inline(always)]
+    fn tried(&self, place: Place, done: bool) {
+        match place {
+            Place::Head if done => self.reset(),
+            Place::Behind | Place::Offered if !done => {
+                self.change(|n| n.checked_sub(1));
+            }
+            _ => {}
+        }
+    }
+
+    #[cold]
+    fn reset(&self) {
+        self.0.fetch_and(0, AcqRel); // ORDER: release and acquire: counted anew for the next in line
+    }
+
+    #[cold]
+    fn change(&self, f: impl FnMut(u8) -> Option<u8>) -> bool {
+        self.0.fetch_update(AcqRel, Acquire, f).is_ok() // ORDER: release and acquire: a count, in one order for all
+    }
+}
+
+/// The store, and those who wait for items.
+pub(super) struct Items<S> {
+    getters: Line<()>,
+    barged: Barged,
+    /// The putters', here to share a word with the other.
+    putters_barged: Barged,
+    store: S,
+}
+
+impl<S: Store> Stock for Items<S> {
+    type Need = ();
+    type Rest = usize;
+
+    #[inline(always)]
+    fn line(&self) -> &Line<()> {
+        &self.getters
+    }
+
+    fn rest(&self) -> usize {
+        self.store.available()
+    }
+
+    fn grant(rest: &mut usize, (): ()) -> bool {
+        rest.checked_sub(1).map(|left| *rest = left).is_some()
+    }
+
+    fn is_starved(&self) -> bool {
+        self.barged.is_starved() // I1
+    }
+
+    fn head_leaves(&self) {
+        self.barged.reset();
+    }
+}
+
+impl<S: Store> Items<S> {
+    /// T1.
+    #[inline(always)]
+    pub(super) fn begin(&self, place: Place, pocket: &Pocket<S::Item>) -> Result<(), Nothing> {
+        if !self.barged.admits(place) {
+            return Err(Nothing::Empty);
+        }
+        let tried = self.store.begin_get(pocket);
+        self.barged.tried(place, tried.is_ok());
+        tried
+    }
+}
+
+/// Those, and those who wait for room.
+pub(super) struct Room<S> {
+    items: Items<S>,
+    putters: Line<()>,
+}
+
+impl<S: Store> Stock for Room<S> {
+    type Need = ();
+    type Rest = usize;
+
+    #[inline(always)]
+    fn line(&self) -> &Line<()> {
+        &self.putters
+    }
+
+    fn rest(&self) -> usize {
+        self.items.store.room()
+    }
+
+    fn grant(rest: &mut usize, (): ()) -> bool {
+        rest.checked_sub(1).map(|left| *rest = left).is_some()
+    }
+
+    fn is_starved(&self) -> bool {
+        self.items.putters_barged.is_starved() // I1
+    }
+
+    fn head_leaves(&self) {
+        self.items.putters_barged.reset();
+    }
+}
+
+impl<S: Store> Room<S> {
+    /// T1.
+    #[inline(always)]
+    pub(super) fn begin(&self, place: Place, pocket: &Pocket<S::Item>) -> Result<(), Refused> {
+        if !self.items.putters_barged.admits(place) {
+            return Err(if self.items.store.is_closed() { Refused::Closed } else { Refused::Full });
+        }
+        let tried = self.items.store.begin_put(pocket);
+        self.items.putters_barged.tried(place, tried.is_ok());
+        tried
+    }
+
+    /// T2 after a put.
+    #[inline(always)]
+    fn tell_getters(&self) {
+        let word = self.items.getters.peek();
+        if !word.is_empty() {
+            self.items.getters.tell(word, &self.items);
+        }
+    }
+
+    /// T2 after a get.
+    #[inline(always)]
+    fn tell_putters(&self) {
+        let word = self.putters.peek();
+        if !word.is_empty() || Line::<()>::is_closed(word) {
+            self.tell_putters_or_end();
+        }
+    }
+
+    #[cold]
+    fn tell_putters_or_end(&self) {
+        let word = self.putters.look();
+        if Line::<()>::is_closed(word) {
+            self.end_if_drained(); // E2
+        }
+        self.putters.tell(word, self);
+    }
+
+    /// I2.
+    fn end_if_drained(&self) {
+        if self.items.store.is_drained() {
+            self.items.getters.close(&self.items);
+        }
+    }
+}
+
+/// All of it. A stock of moments at which nothing was unfinished, for which joiners wait.
+pub struct Shared<S> {
+    room: Room<S>,
+    joiners: Line<usize>,
+    done: AtomicUsize,
+    settled: AtomicUsize,
+}
+
+/// Whether `now` has come up to `then`; both count up and may wrap.
+fn reached(now: usize, then: usize) -> bool {
+    now.wrapping_sub(then) <= usize::MAX / 2
+}
+
+impl<S: Store> Stock for Shared<S> {
+    type Need = usize;
+    type Rest = usize;
+
+    fn line(&self) -> &Line<usize> {
+        &self.joiners
+    }
+
+    fn rest(&self) -> usize {
+        self.settled.load(Acquire) // ORDER: E1 acquire
+    }
+
+    fn grant(rest: &mut usize, need: usize) -> bool {
+        reached(*rest, need)
+    }
+
+    fn is_starved(&self) -> bool {
+        false // nobody takes anything away
+    }
+}
+
+impl<S> Shared<S> {
+    const_fn! {
+        pub(super) const fn new(store: S) -> Self {
+            Self {
+                room: Room {
+                    items: Items {
+                        getters: Line::new(),
+                        barged: Barged(AtomicU8::new(0)),
+                        putters_barged: Barged(AtomicU8::new(0)),
+                        store,
+                    },
+                    putters: Line::new(),
+                },
+                joiners: Line::new(),
+                done: AtomicUsize::new(0),
+                settled: AtomicUsize::new(0),
+            }
+        }
+    }
+}
+
+impl<S: Store> Shared<S> {
+    #[inline(always)]
+    pub(super) fn room(&self) -> &Room<S> {
+        &self.room
+    }
+
+    #[inline(always)]
+    pub(super) fn items(&self) -> &Items<S> {
+        &self.room.items
+    }
+
+    #[inline(always)]
+    pub(super) fn store(&self) -> &S {
+        &self.room.items.store
+    }
+
+    /// Puts what is in the pocket, which keeps it if that is refused.
+    #[inline(always)]
+    pub(super) fn try_put(&self, pocket: &Pocket<S::Item>) -> Result<(), Refused> {
+        self.room.begin(Line::<()>::place(self.room.putters.look()), pocket)?;
+        self.end_put(pocket);
+        Ok(())
+    }
+
+    /// Ends a put that has begun.
+    #[inline(always)]
+    pub(super) fn end_put(&self, pocket: &Pocket<S::Item>) {
+        let tell = OnDrop(|| self.room.tell_getters());
+        self.store().end_put(pocket); // may panic, and has put it all the same
+        drop(tell);
+    }
+
+    /// Gets an item into the pocket.
+    #[inline(always)]
+    pub(super) fn try_get(&self, pocket: &Pocket<S::Item>) -> Result<(), Nothing> {
+        self.items().begin(Line::<()>::place(self.items().getters.look()), pocket)?;
+        pocket.begin();
+        let back = OnDrop(|| self.undo_get(pocket));
+        self.end_get(pocket);
+        core::mem::forget(back);
+        Ok(())
+    }
+
+    /// Ends a get that has begun. If it panics, the pocket keeps what it has, and this may be called again.
+    #[inline(always)]
+    pub(super) fn end_get(&self, pocket: &Pocket<S::Item>) {
+        self.store().end_get(pocket);
+        self.room.tell_putters();
+    }
+
+    /// Takes back what was got, or begun, and not handed out.
+    #[cold]
+    pub(super) fn undo_get(&self, pocket: &Pocket<S::Item>) {
+        let mut panics = Panics::new();
+        if panics.catch(|| self.store().undo_get(pocket)) == Some(true) {
+            panics.catch(|| self.task_done());
+        }
+        sys::fence_after_rmw();
+        panics.catch(|| self.room.tell_getters());
+        panics.catch(|| self.room.tell_putters());
+        panics.resume();
+    }
+
+    /// T3.
+    pub(super) fn close(&self) -> bool {
+        let first = self.store().close();
+        let mut panics = Panics::new();
+        panics.catch(|| self.room.putters.close(&self.room));
+        sys::fence_after_rmw(); // E2
+        panics.catch(|| self.room.end_if_drained());
+        panics.resume();
+        first
+    }
+
+    /// T3, and drops what is in it.
+    pub(super) fn close_now(&self) -> usize {
+        let mut panics = Panics::new();
+        panics.catch(|| self.close());
+        let (pocket, spin, mut count) = (Pocket::empty(), Spin::new(), 0);
+        loop {
+            match self.items().begin(Place::Alone, &pocket) {
+                Ok(()) => {
+                    pocket.begin();
+                    panics.catch(|| self.end_get(&pocket));
+                    let item = pocket.try_take();
+                    count += 1;
+                    panics.catch(|| self.task_done());
+                    panics.catch(|| drop(item));
+                }
+                Err(Nothing::Empty) => spin.pause(), // a put is being done
+                Err(Nothing::Drained) => break,
+            }
+        }
+        panics.resume();
+        count
+    }
+
+    /// Whether it is closed and nothing is left.
+    pub(super) fn is_drained(&self) -> bool {
+        self.store().is_drained()
+    }
+
+    /// T4.
+    pub(super) fn task_done(&self) -> Result<(), TooManyDone> {
+        let store = self.store();
+        let mut done = self.done.load(Acquire); // ORDER: E1 acquire, before a look at what was put (I3)
+        let next = loop {
+            if done == store.puts() {
+                return Err(TooManyDone);
+            }
+            let next = store.next(done);
+            // ORDER: E1 release
+            match self.done.compare_exchange_weak(done, next, AcqRel, Acquire) {
+                Ok(_) => break next,
+                Err(now) => done = now,
+            }
+        };
+        sys::fence_after_rmw();
+        if store.puts() == next {
+            self.settle(next);
+        }
+        Ok(())
+    }
+
+    /// Nothing was unfinished when `done` was all that there was.
+    fn settle(&self, done: usize) {
+        // ORDER: E1 release
+        let _ = self.settled.fetch_update(AcqRel, Acquire, |now| (!reached(now, done)).then_some(done));
+        self.joiners.supplied(self);
+    }
+
+    /// What a joiner waits for that comes now.
+    pub(super) fn joins(&self) -> usize {
+        self.store().puts()
+    }
+
+    /// Whether a joiner that waits for `need` may go.
+    pub(super) fn is_settled(&self, need: usize) -> bool {
+        reached(self.rest(), need)
+    }
+
+    pub(super) fn unfinished(&self) -> usize {
+        let done = self.done.load(Acquire); // ORDER: E1 acquire, before a look at what was put (I3)
+        self.store().distance(done, self.store().puts())
+    }
+
+    pub(super) fn has_waiters(&self) -> [bool; 2] {
+        [!self.items().getters.look().is_empty(), !self.room.putters.look().is_empty()]
+    }
+}
+
+/// Calls a function when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
