@@ -278,10 +278,21 @@ impl View {
 mod tests {
     use super::*;
 
+    /// It may come after the first in line, having looked before.
+    #[test]
+    fn who_found_nobody_in_line_does_not_end_the_count() {
+        let Entry { sides, .. } = Entry::new();
+        for _ in 0..LIMIT {
+            assert!(sides.try_take(Need::Read, Place::Behind));
+        }
+        assert!(sides.try_take(Need::Read, Place::Alone));
+        assert!(!sides.try_take(Need::Read, Place::Behind));
+    }
+
     #[test]
     fn readers_never_wrap() {
         let entry = Entry::new();
-        entry.sides.state.store((MAX_READERS - 1) * READER, Relaxed);
+        entry.sides.state.store((MAX_READERS - 1) * READER, Relaxed); // ORDER: relaxed: one thread
         assert!(entry.try_take(Need::Upgradable) && entry.look().readers() == MAX_READERS);
         assert!(!entry.try_take(Need::Read) && !entry.try_take(Need::Write) && !entry.try_take(Need::Upgradable));
         entry.change(Need::Upgradable, Need::Read);
