@@ -25,6 +25,7 @@ use core::{
 };
 
 use super::{
+    guard::prints_as_data,
     mutex::{ASKED, Mutex},
     until::{ConditionLock, ConditionWait, ConditionWaitFor, Locked, Notified, Running, Waiting, When},
 };
@@ -690,7 +691,7 @@ impl<'a, T: ?Sized, H: Handle<Target = Condition<T>>> ConditionGuard<'a, T, H> {
     #[inline]
     fn into_handle(self) -> H {
         let this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not used again, nor dropped.
+        // SAFETY: mutex I1: LOCKED goes with the handle; `this` is not used again, nor dropped.
         unsafe { ptr::read(&this.handle) }
     }
 
@@ -732,14 +733,4 @@ impl<T: ?Sized, H: Handle<Target = Condition<T>>> Drop for ConditionGuard<'_, T,
     }
 }
 
-impl<T: ?Sized + fmt::Debug, H: Handle<Target = Condition<T>>> fmt::Debug for ConditionGuard<'_, T, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display, H: Handle<Target = Condition<T>>> fmt::Display for ConditionGuard<'_, T, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&**self, f)
-    }
-}
+prints_as_data!(ConditionGuard, Condition);

@@ -4,6 +4,7 @@ mod barrier;
 mod bounded;
 mod condition;
 mod event;
+mod guard;
 mod mutex;
 mod once;
 mod queue;

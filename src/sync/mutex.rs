@@ -23,6 +23,7 @@ use core::{
     task::Waker,
 };
 
+use super::guard::prints_as_data;
 use crate::{
     sys::{Unwinding, cell::UnsafeCell, const_fn},
     wait::{Admit, Bits, Handle, Held, Reaches, Source, Step, Token, Wait, WaitList, Word, wait_future, wake_alone},
@@ -529,14 +530,4 @@ impl<T: ?Sized, H: Handle<Target = Mutex<T>>> Drop for MutexGuard<'_, T, H> {
     }
 }
 
-impl<T: ?Sized + fmt::Debug, H: Handle<Target = Mutex<T>>> fmt::Debug for MutexGuard<'_, T, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display, H: Handle<Target = Mutex<T>>> fmt::Display for MutexGuard<'_, T, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&**self, f)
-    }
-}
+prints_as_data!(MutexGuard, Mutex);

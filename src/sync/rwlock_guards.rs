@@ -3,13 +3,13 @@
 // STATE       a guard is a place inside; I1 and I2 of rwlock.rs
 // INVARIANTS  I1 a guard owns one place inside, of its kind, from `new` to its drop or to `into_handle`.
 use core::{
-    fmt,
     marker::PhantomData,
     mem::ManuallyDrop,
     ops::{Deref, DerefMut},
 };
 
 use super::{
+    guard::prints_as_data,
     rwlock::{RwLock, Upgrade, Upgrading},
     sides::Need,
 };
@@ -50,17 +50,7 @@ macro_rules! guard {
             }
         }
 
-        impl<T: ?Sized + fmt::Debug, H: Handle<Target = RwLock<T>>> fmt::Debug for $name<'_, T, H> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&**self, f)
-            }
-        }
-
-        impl<T: ?Sized + fmt::Display, H: Handle<Target = RwLock<T>>> fmt::Display for $name<'_, T, H> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&**self, f)
-            }
-        }
+        prints_as_data!($name, RwLock);
     };
     (@verb Read) => { "read" };
     (@verb Write) => { "write" };
