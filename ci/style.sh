@@ -7,6 +7,7 @@ cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || rustup co
 target_dir style
 
 cargo fmt --all --check
+(cd tests/firmware && cargo fmt --check)
 
 # The library alone: the crate's dev-dependency on itself turns std and sim on as soon as tests are compiled.
 for main in "" alloc std sim std,sim; do

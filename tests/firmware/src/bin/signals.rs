@@ -1,0 +1,190 @@
+//! Two interrupts of different priority set an event, release permits and put into a queue, while tasks in thread mode and
+//! (where waits are masked) in an interrupt executor wait, give up and time out. A million interrupts; nothing is lost.
+#![no_std]
+#![no_main]
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
+
+use cortex_m_rt::{entry, exception};
+use cortex_m_semihosting::hprintln;
+use embassy_executor::Executor;
+#[cfg(feature = "masked")]
+use embassy_executor::InterruptExecutor;
+use embassy_futures::select::{Either, select};
+use embassy_time::Timer;
+use static_cell::StaticCell;
+use testudo::{ArrayQueue, Event, Semaphore, TryPutError};
+use testudo_firmware::{Irq, pass, set_period, start_ticks, tick, ticks};
+
+const ROUNDS: u32 = 1_000_000;
+/// Less urgent than SysTick, more than the interrupt executor.
+const SIGNAL: Irq = Irq(3);
+const EXECUTOR: Irq = Irq(4);
+
+/// Set by the interrupts: one for each waiter, which clears it.
+static FLAGS: [Event; 4] = [const { Event::new() }; 4];
+/// How often each was set, and how much of that its waiter has seen.
+static SETS: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+static SEEN: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+
+static PERMITS: Semaphore = Semaphore::new(0);
+static RELEASED: AtomicU32 = AtomicU32::new(0);
+static ACQUIRED: AtomicU32 = AtomicU32::new(0);
+
+static QUEUE: ArrayQueue<u32, 8> = ArrayQueue::new();
+static PUT: AtomicU32 = AtomicU32::new(0);
+static GOT: AtomicU32 = AtomicU32::new(0);
+static REFUSED: AtomicU32 = AtomicU32::new(0);
+
+static TIMEOUTS: AtomicU32 = AtomicU32::new(0);
+static IN_TIME: AtomicU32 = AtomicU32::new(0);
+static DONE: AtomicBool = AtomicBool::new(false);
+
+/// Only interrupts that do not interrupt each other there, or masked code, count with it: thumbv6m has no add.
+fn count(counter: &AtomicU32) -> u32 {
+    critical_section::with(|_| {
+        let now = counter.load(Relaxed) + 1;
+        counter.store(now, Relaxed);
+        now
+    })
+}
+
+fn signal(flag: usize) {
+    count(&SETS[flag]);
+    FLAGS[flag].set();
+}
+
+#[exception]
+fn SysTick() {
+    let round = tick();
+    set_period(70 + round * 7 % 200); // so that it falls on every instruction of a task, and sometimes faster than they can go
+    if round >= ROUNDS {
+        DONE.store(true, Relaxed);
+        FLAGS.iter().for_each(Event::set);
+        PERMITS.close();
+        QUEUE.close();
+        return;
+    }
+    signal(round as usize % 4);
+    if round % 3 == 0 {
+        count(&RELEASED);
+        PERMITS.add_permits(1);
+    }
+    match QUEUE.try_put(PUT.load(Relaxed)) {
+        Ok(()) => drop(count(&PUT)),
+        Err(TryPutError::Full(_)) => drop(count(&REFUSED)),
+        Err(TryPutError::Closed(_)) => unreachable!("closed by this handler alone, at the end"),
+    }
+    if round % 2 == 0 {
+        SIGNAL.pend();
+    }
+}
+
+#[exception]
+unsafe fn DefaultHandler(irq: i16) {
+    if irq == SIGNAL.0 as i16 {
+        signal(ticks() as usize / 2 % 4);
+        count(&RELEASED);
+        PERMITS.add_permits(1);
+    } else {
+        assert_eq!(irq, EXECUTOR.0 as i16);
+        #[cfg(feature = "masked")]
+        // SAFETY: started before anybody pends this interrupt.
+        unsafe {
+            URGENT.on_interrupt();
+        }
+    }
+}
+
+#[cfg(feature = "masked")]
+static URGENT: InterruptExecutor = InterruptExecutor::new();
+
+/// Sees every state that is followed by a set: whatever was counted before the set that ended its wait.
+#[embassy_executor::task(pool_size = 4)]
+async fn flagged(flag: usize) {
+    while !DONE.load(Relaxed) {
+        FLAGS[flag].wait().await;
+        FLAGS[flag].clear();
+        SEEN[flag].store(SETS[flag].load(Relaxed), Relaxed);
+    }
+}
+
+#[embassy_executor::task(pool_size = 3)]
+async fn permitted() {
+    while let Ok(permit) = PERMITS.acquire_checked(1).await {
+        permit.forget();
+        count(&ACQUIRED);
+    }
+}
+
+#[embassy_executor::task]
+async fn getter() {
+    while let Ok(item) = QUEUE.get().await {
+        assert_eq!(item, GOT.load(Relaxed), "out of order");
+        GOT.store(item + 1, Relaxed);
+    }
+}
+
+/// Gives up one wait after the other, also while an interrupt signals it.
+#[embassy_executor::task(pool_size = 2)]
+async fn impatient(flag: usize, patience: u64) {
+    while !DONE.load(Relaxed) {
+        match select(FLAGS[flag].wait(), Timer::after_ticks(patience)).await {
+            Either::First(()) => count(&IN_TIME),
+            Either::Second(()) => count(&TIMEOUTS),
+        };
+        embassy_futures::yield_now().await;
+    }
+}
+
+#[embassy_executor::task]
+async fn judge() {
+    while !DONE.load(Relaxed) {
+        Timer::after_ticks(1000).await;
+    }
+    let is_idle = || (0..4).all(|flag| SETS[flag].load(Relaxed) == SEEN[flag].load(Relaxed));
+    let begin = ticks();
+    while !is_idle() || PUT.load(Relaxed) != GOT.load(Relaxed) {
+        assert!(ticks() - begin < 1000, "a wake-up was lost: {FLAGS:?} {QUEUE:?}");
+        Timer::after_ticks(1).await;
+    }
+    let left = PERMITS.available_permits() as u32;
+    assert_eq!(RELEASED.load(Relaxed), ACQUIRED.load(Relaxed) + left, "{PERMITS:?}");
+    for (what, counter) in
+        [("put", &PUT), ("refused", &REFUSED), ("timeouts", &TIMEOUTS), ("in time", &IN_TIME), ("acquired", &ACQUIRED)]
+    {
+        hprintln!("{}: {}", what, counter.load(Relaxed));
+        assert!(counter.load(Relaxed) > 100, "{what}: too few to prove anything");
+    }
+    pass();
+}
+
+#[entry]
+fn main() -> ! {
+    static EXECUTOR_OF_TASKS: StaticCell<Executor> = StaticCell::new();
+    let mut core = cortex_m::Peripherals::take().unwrap();
+    SIGNAL.enable(&mut core.NVIC, 2);
+    #[cfg(feature = "masked")]
+    let urgent = {
+        // SAFETY: no masked section relies on the priorities.
+        unsafe { core.NVIC.set_priority(EXECUTOR, 4 << 5) };
+        URGENT.start(EXECUTOR)
+    };
+    start_ticks(&mut core.SYST, &mut core.SCB, 400, 0);
+    EXECUTOR_OF_TASKS.init(Executor::new()).run(|tasks| {
+        // Interrupts may poll waits where masking was asked for; signalling needs none.
+        #[cfg(not(feature = "masked"))]
+        let urgent = tasks;
+        urgent.spawn(flagged(2).unwrap());
+        urgent.spawn(flagged(3).unwrap());
+        urgent.spawn(permitted().unwrap());
+        urgent.spawn(impatient(2, 2).unwrap());
+        tasks.spawn(flagged(0).unwrap());
+        tasks.spawn(flagged(1).unwrap());
+        tasks.spawn(permitted().unwrap());
+        tasks.spawn(permitted().unwrap());
+        tasks.spawn(getter().unwrap());
+        tasks.spawn(impatient(0, 2).unwrap());
+        tasks.spawn(judge().unwrap());
+    })
+}

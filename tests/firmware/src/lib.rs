@@ -1,0 +1,113 @@
+//! What the programs share: the board (QEMU's lm3s6965evb), its clock, its exit.
+#![no_std]
+
+use core::{
+    cell::RefCell,
+    panic::PanicInfo,
+    sync::atomic::{AtomicU32, Ordering::*},
+    task::Waker,
+};
+
+use cortex_m::peripheral::{NVIC, SCB, SYST, scb::SystemHandler, syst::SystClkSource};
+use cortex_m_semihosting::{debug, hprintln};
+use critical_section::Mutex;
+use embassy_time_driver::Driver;
+use embassy_time_queue_utils::Queue;
+
+/// An interrupt that only software asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Irq(pub u16);
+
+// SAFETY: the number is one of the board's, and stays the same.
+unsafe impl cortex_m::interrupt::InterruptNumber for Irq {
+    fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl Irq {
+    /// Sets the priority (0 is the most urgent, 7 the least) and lets it happen.
+    pub fn enable(self, nvic: &mut NVIC, priority: u8) {
+        // SAFETY: no masked section relies on the priorities.
+        unsafe { nvic.set_priority(self, priority << 5) };
+        // SAFETY: the same.
+        unsafe { NVIC::unmask(self) };
+    }
+
+    /// Asks for it.
+    pub fn pend(self) {
+        NVIC::pend(self);
+    }
+}
+
+/// Time: interrupts of SysTick, one microsecond of embassy-time each.
+pub struct Ticks {
+    count: AtomicU32,
+    queue: Mutex<RefCell<Queue>>,
+}
+
+embassy_time_driver::time_driver_impl!(static TICKS: Ticks = Ticks {
+    count: AtomicU32::new(0),
+    queue: Mutex::new(RefCell::new(Queue::new())),
+});
+
+impl Driver for Ticks {
+    fn now(&self) -> u64 {
+        self.count.load(Relaxed).into()
+    }
+
+    fn schedule_wake(&self, at: u64, waker: &Waker) {
+        critical_section::with(|cs| {
+            self.queue.borrow_ref_mut(cs).schedule_wake(at, waker);
+        });
+    }
+}
+
+/// The SysTick handler calls this first. How many there were before.
+pub fn tick() -> u32 {
+    let before = TICKS.count.load(Relaxed);
+    TICKS.count.store(before + 1, Relaxed);
+    critical_section::with(|cs| {
+        TICKS.queue.borrow_ref_mut(cs).next_expiration(u64::from(before) + 1);
+    });
+    before
+}
+
+/// Changes the clocks between two ticks, from the next one on.
+pub fn set_period(reload: u32) {
+    // SAFETY: a single register write, and SysTick's handler is the only one at work with it.
+    unsafe { (*SYST::PTR).rvr.write(reload) };
+}
+
+/// How many there were.
+pub fn ticks() -> u32 {
+    TICKS.count.load(Relaxed)
+}
+
+/// Starts SysTick: an interrupt every `reload + 1` clocks, of this priority.
+pub fn start_ticks(syst: &mut SYST, scb: &mut SCB, reload: u32, priority: u8) {
+    // SAFETY: no masked section relies on the priorities.
+    unsafe { scb.set_priority(SystemHandler::SysTick, priority << 5) };
+    syst.set_clock_source(SystClkSource::Core);
+    syst.set_reload(reload);
+    syst.clear_current();
+    syst.enable_counter();
+    syst.enable_interrupt();
+}
+
+/// Ends the program well.
+pub fn pass() -> ! {
+    hprintln!("pass");
+    loop {
+        debug::exit(debug::EXIT_SUCCESS);
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    cortex_m::interrupt::disable();
+    hprintln!("{}", info);
+    loop {
+        debug::exit(debug::EXIT_FAILURE);
+    }
+}
