@@ -8,6 +8,7 @@ target_dir style
 
 cargo fmt --all --check
 (cd tests/firmware && cargo fmt --check)
+(cd tests/wasm && cargo fmt --check --all)
 
 # The library alone: the crate's dev-dependency on itself turns std and sim on as soon as tests are compiled.
 for main in "" alloc std sim std,sim; do
