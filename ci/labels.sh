@@ -10,6 +10,7 @@ may_be_unsafe=(
     src/wait/word.rs
     src/wait/held.rs
     src/wait/side.rs
+    src/wait/front.rs
     src/wait/lot.rs
     src/wait/future.rs
     src/wait/line.rs

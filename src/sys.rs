@@ -287,12 +287,12 @@ impl Unwinding {
     }
 }
 
-/// A place where a test may stop a thread that holds the list flag.
+/// A place where a test may stop a thread that holds the list flag, or is about to take it for what it saw.
 #[cfg(test)]
 pub(crate) fn pause_point() {
     crate::wait::stall::here();
 }
-/// A place where a test may stop a thread that holds the list flag.
+/// A place where a test may stop a thread that holds the list flag, or is about to take it for what it saw.
 #[cfg(not(test))]
 #[inline(always)]
 pub(crate) fn pause_point() {}

@@ -485,6 +485,7 @@ impl<H: Handle<Target = Barrier>> Source for BarrierSource<H> {
             if word.is_held() || barrier.count() != last {
                 return None;
             }
+            crate::sys::pause_point();
             if !barrier.try_trip(word, node) {
                 return None;
             }

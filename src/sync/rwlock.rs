@@ -705,3 +705,42 @@ wait_future! {
         InLine<Upgrading<'a, T, H>>
     ) -> RwLockWriteGuard<'a, T, H>
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use alloc::{boxed::Box, sync::Arc, task::Wake};
+    use core::{future::Future, task::Context};
+    use std::task::Waker;
+
+    struct Wakes;
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    /// I4 of sides.rs. The first to leave makes room for one, which need not take it at once: the second does as well.
+    #[test]
+    fn readers_that_wait_for_the_count_alone_are_told_each_time_that_one_leaves() {
+        let lock = RwLock::new(());
+        lock.entry.set_readers(MAX_READERS - 2);
+        let inside = [lock.try_read().unwrap(), lock.try_read().unwrap()];
+        let wakes = [Arc::new(Wakes), Arc::new(Wakes), Arc::new(Wakes)];
+        // Behind a writer, or they would be refused.
+        let mut writer = Box::pin(lock.write());
+        assert!(writer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let mut line: [_; 3] = core::array::from_fn(|_| Box::pin(lock.read()));
+        for (wait, wakes) in line.iter_mut().zip(&wakes) {
+            assert!(wait.as_mut().poll(&mut Context::from_waker(&Waker::from(wakes.clone()))).is_pending());
+        }
+        drop(writer);
+        // Whose waker was taken was woken.
+        let waiting = || wakes.each_ref().map(|wakes| Arc::strong_count(wakes) == 2);
+        for (leaves, left) in inside.into_iter().zip([[false, true, true], [false, false, true]]) {
+            drop(leaves);
+            assert_eq!(waiting(), left);
+        }
+        drop(line);
+        lock.entry.set_readers(0);
+    }
+}

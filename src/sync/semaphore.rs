@@ -1,11 +1,13 @@
 //! A number of permits that tasks take and give back.
 // STATE       permits: how many are free, and BARGED: how often somebody got in before the first in line, or SHUT
-//                 T1 take      free >= n, and nobody waits, or by the first in line (BARGED = 0), or BARGED += 1 up to LIMIT
+//                 T1 take      free >= n, and nobody waits; or by the first in line (BARGED = 0); or BARGED < LIMIT, by one that
+//                              was offered it too, or BARGED += 1
 //                 T2 release   free += n; then the line is told (T2 of line.rs)
 //                 T3 close     SHUT; then the line is closed (T5 of line.rs)
 //             line: those who wait for n permits each
 // INVARIANTS  I1 a permit is free, or owned by one `Permit`, or by one future that took it and has not said so, or forgotten.
-//             I2 the first in line is overtaken at most LIMIT times: then only it takes permits, as soon as there are enough.
+//             I2 the first in line is overtaken at most LIMIT times: then only it takes permits, as soon as there are enough. Who
+//                was offered permits as well as the first, and comes for them sooner, takes its own: that is not counted.
 // EDGES       E1 T2 (release) -> T1 (acquire): who takes a permit sees what was done before it was released.
 // CANCEL      Waiting: place in line; an offer goes to the next.
 //             Once SHUT no permit is taken: who sees `close` return and all permits back knows that nobody is at work.
@@ -34,7 +36,8 @@ use sealed::Sealed as _;
 ///
 /// # Fairness
 /// First come, first served, but for those who ask while permits are free: they may get in before the first in line four
-/// times, not counting those who had asked before it came, then it is served next. So a large request is not starved by small ones.
+/// times, then it is served next; not counted are those who had asked before it came, and those who were offered permits too
+/// and come for them sooner. So a large request is not starved by small ones.
 ///
 /// # Examples
 /// ```
@@ -63,6 +66,12 @@ const SHUT: usize = BARGED;
 
 /// One permit.
 const ONE: usize = BARGED + 1;
+
+/// As many permits as there may be: half of what fits, for releases that add before they look.
+const ALL: usize = Semaphore::MAX_PERMITS * ONE + BARGED;
+
+/// How many may be added before a look: so few that the count does not wrap, whoever else is about to look.
+const FEW: usize = Semaphore::MAX_PERMITS / 1024;
 
 impl Semaphore {
     /// How many permits there may be.
@@ -244,8 +253,7 @@ impl Semaphore {
     #[inline]
     pub fn try_acquire_with<H: Handle<Target: Permits>>(this: H, n: usize) -> Option<Permit<H>> {
         let semaphore = this.semaphore();
-        let word = semaphore.line.look();
-        let taken = !Line::<usize>::is_closed(word) && semaphore.try_take(n, Line::<usize>::place(word));
+        let taken = semaphore.try_take(n, Line::<usize>::place(semaphore.line.look())); // SHUT comes before CLOSED
         taken.then(|| Permit { handle: this, n })
     }
 
@@ -372,22 +380,33 @@ impl Semaphore {
     }
 
     /// T1.
-    #[inline]
+    #[inline(always)]
     fn try_take(&self, n: usize, place: Place) -> bool {
+        match place {
+            Place::Alone => self.try_change(n, |now| (now & BARGED != SHUT).then_some(now)),
+            Place::Behind => self.try_barge(n),
+            Place::Head => self.try_change(n, |now| (now & BARGED != SHUT).then_some(now & !BARGED)),
+            Place::Offered => self.try_change(n, |now| (now & BARGED < LIMIT).then_some(now)), // I2
+        }
+    }
+
+    /// T1, before the first in line.
+    #[cold]
+    fn try_barge(&self, n: usize) -> bool {
+        self.try_change(n, |now| (now & BARGED < LIMIT).then_some(now + 1)) // I2
+    }
+
+    /// T1: `n` less than `then` makes of what there is, if it allows it.
+    #[inline(always)]
+    fn try_change(&self, n: usize, then: impl Fn(usize) -> Option<usize>) -> bool {
         let mut now = self.permits.load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
         loop {
-            let barged = now & BARGED;
-            if now / ONE < n || barged == SHUT || (matches!(place, Place::Behind | Place::Offered) && barged >= LIMIT) {
-                return false; // I2
+            if now / ONE < n {
+                return false;
             }
-            let barged = match place {
-                Place::Alone => barged,
-                Place::Head => 0,
-                Place::Behind | Place::Offered => barged + 1,
-            };
-            let left = (now / ONE - n) * ONE + barged;
+            let Some(then) = then(now) else { return false };
             // ORDER: E1 acquire
-            match self.permits.compare_exchange_weak(now, left, AcqRel, Relaxed) {
+            match self.permits.compare_exchange_weak(now, then - n * ONE, AcqRel, Relaxed) {
                 Ok(_) => return true,
                 Err(other) => now = other,
             }
@@ -395,18 +414,44 @@ impl Semaphore {
     }
 
     /// T2. Saturates: those that would be too many are lost.
-    #[inline]
+    #[inline(always)]
     fn release(&self, n: usize) {
-        let mut now = self.permits.load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
-        loop {
-            let more = n.min(Self::MAX_PERMITS - now / ONE);
-            // ORDER: E1 release
-            match self.permits.compare_exchange_weak(now, now + more * ONE, AcqRel, Relaxed) {
-                Ok(_) => break,
-                Err(other) => now = other,
+        if n > FEW {
+            self.release_many(n);
+        } else {
+            let before = self.permits.fetch_add(n * ONE, AcqRel); // ORDER: E1 release
+            if before + n * ONE > ALL {
+                self.lose_surplus();
             }
         }
         self.line.supplied(self);
+    }
+
+    /// T2, without a moment at which there are too many.
+    #[cold]
+    fn release_many(&self, n: usize) {
+        let mut now = self.permits.load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
+        loop {
+            let more = n.min(Self::MAX_PERMITS.saturating_sub(now / ONE));
+            // ORDER: E1 release
+            match self.permits.compare_exchange_weak(now, now + more * ONE, AcqRel, Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
+    }
+
+    /// Those that are too many are lost, if they are still there.
+    #[cold]
+    fn lose_surplus(&self) {
+        let mut now = self.permits.load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
+        while now > ALL {
+            // ORDER: E1, both ways: it keeps the releases before it in one chain
+            match self.permits.compare_exchange_weak(now, ALL & !BARGED | now & BARGED, AcqRel, Relaxed) {
+                Ok(_) => return,
+                Err(other) => now = other,
+            }
+        }
     }
 
     /// T2, unless there would be more than `max`.
@@ -443,6 +488,14 @@ impl Stock for Semaphore {
 
     fn grant(rest: &mut usize, n: usize) -> bool {
         rest.checked_sub(n).map(|left| *rest = left).is_some()
+    }
+
+    fn share(n: usize) -> usize {
+        n
+    }
+
+    fn beyond(rest: usize, taken: usize) -> Option<usize> {
+        rest.checked_sub(taken)
     }
 
     fn is_starved(&self) -> bool {
@@ -705,4 +758,33 @@ wait_future! {
     pub struct AcquireChecked[H: Handle<Target: Permits>][H: Handle<Target: Permits>][H](
         InLine<Acquiring<H, Checked>>
     ) -> Result<Permit<H>, SemaphoreClosed>
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It may come after the first in line, having looked before.
+    #[test]
+    fn who_found_nobody_in_line_does_not_end_the_count() {
+        let semaphore = Semaphore::new(9);
+        for _ in 0..LIMIT {
+            assert!(semaphore.try_take(1, Place::Behind));
+        }
+        assert!(semaphore.try_take(1, Place::Alone));
+        assert!(!semaphore.try_take(1, Place::Behind) && !semaphore.try_take(1, Place::Offered));
+        assert!(semaphore.try_take(1, Place::Head) && semaphore.try_take(1, Place::Behind));
+    }
+
+    #[test]
+    fn releases_stop_at_the_most_there_may_be() {
+        for n in [1, FEW, FEW + 1, usize::MAX] {
+            for free in [0, 1] {
+                let semaphore = Semaphore::new(Semaphore::MAX_PERMITS - free);
+                semaphore.permits.fetch_add(3, Relaxed); // BARGED. ORDER: relaxed: one thread
+                semaphore.release(n);
+                assert_eq!(semaphore.permits.load(Relaxed), ALL & !BARGED | 3); // ORDER: relaxed: one thread
+            }
+        }
+    }
 }

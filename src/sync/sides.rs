@@ -129,6 +129,22 @@ impl Stock for Sides {
         need.join(*rest).map(|left| *rest = left).is_some()
     }
 
+    fn share(need: Need) -> usize {
+        need.adds()
+    }
+
+    /// Of those in front the first may be a writer, with nobody behind it; else one at most is upgradable.
+    fn beyond(rest: usize, taken: usize) -> Option<usize> {
+        let bars = if taken & UPGRADABLE == 0 { WRITER | UPGRADING } else { WRITER | UPGRADABLE };
+        if taken == 0 {
+            Some(rest)
+        } else if taken & WRITER != 0 || rest & bars != 0 {
+            None
+        } else {
+            rest.checked_add(taken) // I4
+        }
+    }
+
     fn is_starved(&self) -> bool {
         false // I3: those who were offered their turn get in beside it
     }
@@ -218,6 +234,12 @@ impl Entry {
         }
     }
 
+    /// As if there were so many readers.
+    #[cfg(test)]
+    pub(super) fn set_readers(&self, readers: usize) {
+        self.sides.state.store(readers * READER, Relaxed); // ORDER: relaxed: one thread
+    }
+
     /// The state, to look at.
     pub(super) fn look(&self) -> View {
         let state = self.sides.load();
@@ -240,6 +262,14 @@ impl Stock for Entry {
 
     fn grant(rest: &mut bool, (): ()) -> bool {
         *rest
+    }
+
+    fn share((): ()) -> usize {
+        0
+    }
+
+    fn beyond(rest: bool, _: usize) -> Option<bool> {
+        Some(rest)
     }
 
     fn is_starved(&self) -> bool {

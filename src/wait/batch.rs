@@ -73,6 +73,40 @@ impl Batch {
     }
 }
 
+/// Where wakers go that are taken out.
+pub(crate) trait Wakers {
+    fn is_full(&self) -> bool;
+
+    /// Puts a waker in, if there is one, where there is room.
+    fn extend(&mut self, waker: Option<Waker>);
+}
+
+impl Wakers for Batch {
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.is_full()
+    }
+
+    #[inline(always)]
+    fn extend(&mut self, waker: Option<Waker>) {
+        self.extend(waker);
+    }
+}
+
+/// Room for one.
+impl Wakers for Option<Waker> {
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.is_some()
+    }
+
+    #[inline(always)]
+    fn extend(&mut self, waker: Option<Waker>) {
+        debug_assert!(self.is_none());
+        *self = waker;
+    }
+}
+
 /// Wakes one when there is nobody else to wake. In a thread that is unwinding its panic goes no further.
 #[inline]
 pub(crate) fn wake_alone(waker: Waker) {

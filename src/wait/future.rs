@@ -173,10 +173,11 @@ impl<S: Source> Wait<S> {
             held.complete();
             self.source.settle(held);
         }
-        if self.source.joined() { self.poll_linked(waker) } else { Phase::WAITING }
+        Phase::WAITING
     }
 
     /// A later poll of a linked node: take it if it can be had, or leave the waker.
+    #[inline(always)]
     fn poll_linked(&self, waker: &Waker) -> Phase {
         let take = |bits| match self.source.admit(bits) {
             Admit::Take(bits) => Some(bits),
@@ -319,23 +320,30 @@ impl<S: Source> Wait<S> {
         Poll::Pending
     }
 
-    /// All polls but the quick ones.
+    /// A first poll that is not quick.
     #[inline(never)]
-    fn poll_further(&self, waker: &Waker, mut phase: Phase, seen: Option<Word>) -> Poll<S::Output> {
-        loop {
-            phase = match (phase, seen) {
-                (Phase::IDLE, Some(seen)) => self.get_in_line(seen, waker),
-                (Phase::WAITING, _) => self.poll_linked(waker),
-                (Phase::CLAIMED, _) => {
-                    waker.wake_by_ref();
-                    return Poll::Pending;
-                }
-                (Phase::NOTIFIED | Phase::HOLDING, _) => return self.arrive(waker),
-                _ => panic!("{POLLED_AFTER_COMPLETION}"),
-            };
-            if phase == Phase::WAITING {
-                return Poll::Pending;
+    fn poll_first(&self, waker: &Waker, seen: Word) -> Poll<S::Output> {
+        match self.get_in_line(seen, waker) {
+            Phase::WAITING if self.source.joined() => self.poll_again(waker, Phase::WAITING),
+            Phase::WAITING => Poll::Pending,
+            _ => self.arrive(waker),
+        }
+    }
+
+    /// A later poll that is not quick.
+    #[inline(never)]
+    fn poll_again(&self, waker: &Waker, mut phase: Phase) -> Poll<S::Output> {
+        if phase == Phase::WAITING {
+            phase = self.poll_linked(waker);
+        }
+        match phase {
+            Phase::WAITING => Poll::Pending,
+            Phase::CLAIMED => {
+                waker.wake_by_ref();
+                Poll::Pending
             }
+            Phase::NOTIFIED | Phase::HOLDING => self.arrive(waker),
+            _ => panic!("{POLLED_AFTER_COMPLETION}"),
         }
     }
 }
@@ -346,16 +354,14 @@ impl<S: Source> Future for Wait<S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
         let this = self.into_ref().get_ref();
-        let phase = this.node.phase();
-        let seen = match phase {
+        match this.node.phase() {
             Phase::IDLE => match this.source.try_take() {
-                Ok(()) => return this.arrive(cx.waker()),
-                Err(seen) => Some(seen),
+                Ok(()) => this.arrive(cx.waker()),
+                Err(seen) => this.poll_first(cx.waker(), seen),
             },
-            Phase::NOTIFIED => return this.arrive(cx.waker()),
-            _ => None,
-        };
-        this.poll_further(cx.waker(), phase, seen)
+            Phase::NOTIFIED => this.arrive(cx.waker()),
+            phase => this.poll_again(cx.waker(), phase),
+        }
     }
 }
 

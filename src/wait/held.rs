@@ -4,6 +4,7 @@
 use core::{fmt, ptr, task::Waker};
 
 use super::{
+    front::IN_FRONT,
     future::header_of,
     node::{Node, at, complete, notify, unlink_inner},
     phase::Token,
@@ -48,7 +49,8 @@ impl<'a> Held<'a> {
     }
 
     /// The oldest node, null if there is none. Completes the links: amortized O(1).
-    fn oldest(&mut self) -> *mut Node {
+    #[inline(always)]
+    pub(super) fn oldest(&mut self) -> *mut Node {
         let newest = self.newest();
         // SAFETY: I4: `newest` heads this list and the flag is held.
         if newest.is_null() { newest } else { unsafe { complete(newest) } }
@@ -137,11 +139,6 @@ impl<'a> Held<'a> {
                 Err(again) => self = again,
             }
         }
-    }
-
-    /// Whether a node that is linked in the list is first in line.
-    pub(crate) fn is_head(&mut self, node: &Node) -> bool {
-        ptr::eq(self.oldest(), node)
     }
 
     /// T3 without a change to the bits, by somebody to whom what they owe is left. Interrupts stay masked.
@@ -271,19 +268,39 @@ pub(crate) struct Head<'h, 'a> {
 }
 
 impl<'h, 'a> Head<'h, 'a> {
-    fn node(&self) -> &Node {
+    /// A node that is linked, with its links completed, and reaches all of its wait.
+    #[inline(always)]
+    pub(super) fn at(held: &'h mut Held<'a>, node: *mut Node) -> Self {
+        Self { held, node }
+    }
+
+    #[inline(always)]
+    pub(super) fn address(&self) -> *mut Node {
+        self.node
+    }
+
+    #[inline(always)]
+    pub(super) fn node(&self) -> &Node {
         // SAFETY: I1, I2: the oldest is linked, and `held` holds the flag.
         unsafe { at(self.node) }
     }
 
+    /// As `offer`, to the next behind a front, of which it is from here on (I9).
+    #[inline(always)]
+    pub(super) fn offer_in_front(&mut self) -> Option<Waker> {
+        let waker = self.node().links(|l| l.slot.take());
+        self.node().set_word(IN_FRONT);
+        waker
+    }
+
     /// Offers it what it waits for: it is to be woken and keeps its place. None: it was offered before.
     pub(crate) fn offer(&mut self) -> Option<Waker> {
-        self.node().links(|l| l.waker.take())
+        self.node().links(|l| l.slot.take())
     }
 
     /// Counts that somebody got in before it after it was offered its turn. Saturates.
     pub(crate) fn overtaken(&mut self) {
-        if self.node().links(|l| l.waker.is_none()) {
+        if self.node().links(|l| l.slot.is_empty()) {
             self.node().count_overtaken();
         }
     }

@@ -9,16 +9,18 @@
 //                 T3 ask        w -> w | DUE                    somebody waits, and the flag is taken
 //                 T4 offer      the wakers of those in front are taken and woken; DUE off, but between two batches
 //                 T5 close      w -> w | CLOSED; all are taken out and Notified, in batches
-// INVARIANTS  I1 while the flag is free and DUE is off, those in front for whom the stock suffices have been offered it; of
-//                those that a starved head keeps from taking, only the head.
+// INVARIANTS  I1 while the flag is free and DUE is off, what the stock has beyond what the front (front.rs) takes does not
+//                suffice for the first behind it. Of those that a starved head keeps from taking, only the head is offered it.
 //             I2 once CLOSED, nobody gets in line.
 //             I3 a node in the word of a `Line<N>` begins a `Wait<InLine<_>>` whose header is an `N`: nobody else has its list.
+//             I4 until CLOSED is seen, who is in the front leaves it before it leaves the line, or gets a waker.
 // EDGES       E1 T1 x T2: each writes, fences, and looks at what the other wrote: one of the two sees the other.
 //             E2 T3 (release) -> the holder's next exchange of the word (acquire): it sees the stock as it was supplied.
-use core::marker::PhantomData;
+use core::{marker::PhantomData, ptr, task::Waker};
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Wakers, wake_alone},
+    front::Front,
     future::Source,
     held::Held,
     node::Node,
@@ -42,6 +44,12 @@ pub(crate) trait Stock {
 
     /// Whether `rest` suffices for who needs `need`, and gets it.
     fn grant(rest: &mut Self::Rest, need: Self::Need) -> bool;
+
+    /// What who needs `need` takes, as a number that adds up with that of others.
+    fn share(need: Self::Need) -> usize;
+
+    /// What remains of `rest` when those in front take their shares, `taken` in all. None: it does not suffice for them.
+    fn beyond(rest: Self::Rest, taken: usize) -> Option<Self::Rest>;
 
     /// Whether the first in line was overtaken so often that now only it may take; ends as that one takes or leaves. While it
     /// is not so, nobody who was offered something may be refused what `grant` gives it.
@@ -139,21 +147,38 @@ impl<P: InLinePolicy> Source for InLine<P> {
     }
 
     fn take_linked(&self, held: &mut Held<'_>, node: &Node) -> bool {
-        let place = match (held.is_head(node), node.is_offered(held)) {
+        if held.bits().has(CLOSED) {
+            return false; // I2
+        }
+        let oldest = held.oldest();
+        let in_front = Front::has(held, node);
+        let place = match (ptr::eq(oldest, node), node.is_offered(held)) {
             (true, _) => Place::Head,
             (false, true) => Place::Offered,
             (false, false) => Place::Behind,
         };
         // Else who follows has been offered it already, and less is left now.
         let owes = place == Place::Head && (EAGER || self.policy.stock().is_starved());
-        let taken = !held.bits().has(CLOSED) && self.policy.try_take(place);
-        if taken && owes {
-            held.owe();
+        if self.policy.try_take(place) {
+            if in_front {
+                // SAFETY: I3: asked for above.
+                unsafe { Front::leave(held, oldest, node, P::Stock::share(self.policy.need())) }; // I4
+            }
+            if owes {
+                held.owe();
+            }
+            return true;
         }
-        if !taken && !self.policy.stock().is_starved() && self.is_there() {
+        if in_front {
+            // SAFETY: I3, I4.
+            let front = unsafe { Front::of(held, P::Stock::share) };
+            // SAFETY: I3.
+            unsafe { front.cut(held, node, P::Stock::share) };
+        }
+        if !self.policy.stock().is_starved() && self.is_there() {
             held.owe(); // refused only because it had not been offered it yet
         }
-        taken
+        false
     }
 
     #[inline(always)]
@@ -166,16 +191,24 @@ impl<P: InLinePolicy> Source for InLine<P> {
     }
 
     fn leaving(&self, held: &mut Held<'_>, node: &Node) {
-        let stock = self.policy.stock();
-        if held.is_head(node) {
-            stock.head_leaves();
-            return held.owe();
+        if held.bits().has(CLOSED) {
+            return;
         }
-        // SAFETY: I3.
-        let first = held.head().map(|head| unsafe { head.header() });
-        // Else nobody behind it has been offered anything, nor is to be.
-        if first.is_some_and(|need| P::Stock::grant(&mut stock.rest(), need)) {
+        let oldest = held.oldest();
+        let is_head = ptr::eq(oldest, node);
+        if is_head {
+            self.policy.stock().head_leaves();
+        }
+        let in_front = Front::has(held, node);
+        // SAFETY: I3, I4.
+        let front = unsafe { Front::of(held, P::Stock::share) };
+        // Else there is no more than before for the first behind the front.
+        if is_head || in_front || front.is_next(held, node) {
             held.owe();
+        }
+        if in_front {
+            // SAFETY: I3: asked for above.
+            unsafe { Front::leave(held, oldest, node, P::Stock::share(self.policy.need())) }; // I4
         }
     }
 
@@ -279,7 +312,7 @@ impl<N: Copy> Line<N> {
                     whom = Whom::All;
                 }
                 match self.list.try_hold(word, word.bits().without(DUE)) {
-                    Ok(held) => return self.serve(held, stock, whom),
+                    Ok(held) => return self.serve_one(held, stock, whom),
                     Err(now) => Err(now),
                 }
             };
@@ -288,6 +321,22 @@ impl<N: Copy> Line<N> {
                 Err(now) => word = now,
             }
         }
+    }
+
+    /// T4 without a batch, if one at most is to be woken, as most often.
+    #[inline(always)]
+    fn serve_one(&self, mut held: Held<'_>, stock: &impl Stock<Need = N>, whom: Whom) {
+        let (bits, mut one) = (held.bits(), None);
+        if !bits.has(CLOSED) && !Self::offer(&mut held, &mut one, stock, whom) {
+            match held.publish(bits) {
+                Ok(mask) => {
+                    mask.leave();
+                    return one.map_or((), wake_alone);
+                }
+                Err(again) => held = again,
+            }
+        }
+        self.serve(held, one, stock, whom);
     }
 
     /// T5. False: it was closed before.
@@ -303,7 +352,7 @@ impl<N: Copy> Line<N> {
             } else {
                 match self.list.try_hold(word, bits) {
                     Ok(held) => {
-                        self.serve(held, stock, Whom::All);
+                        self.serve(held, None, stock, Whom::All);
                         return true;
                     }
                     Err(now) => Err(now),
@@ -320,13 +369,13 @@ impl<N: Copy> Line<N> {
     #[inline]
     pub(crate) fn settle(&self, held: Held<'_>, stock: &impl Stock<Need = N>) {
         if let Some(held) = held.let_go_quietly(CLOSED.with(DUE), DUE) {
-            self.serve(held, stock, Whom::All);
+            self.serve(held, None, stock, Whom::All);
         }
     }
 
     /// T4 or T5.
-    fn serve(&self, held: Held<'_>, stock: &impl Stock<Need = N>, mut whom: Whom) {
-        self.list.settle(held, None, |held, batch| {
+    fn serve(&self, held: Held<'_>, first: Option<Waker>, stock: &impl Stock<Need = N>, mut whom: Whom) {
+        self.list.settle(held, first, |held, batch| {
             let bits = held.bits();
             if bits.has(DUE) {
                 whom = Whom::All;
@@ -354,23 +403,32 @@ impl<N: Copy> Line<N> {
         false
     }
 
-    /// T4. True: there is more to offer.
-    fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, batch: &mut Batch, stock: &S, whom: Whom) -> bool {
-        let mut rest = stock.rest();
+    /// T4. True: there is more to offer. O(those who are offered something now).
+    #[inline(always)]
+    fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, wakers: &mut impl Wakers, stock: &S, whom: Whom) -> bool {
+        // SAFETY: I3, I4.
+        let mut front = unsafe { Front::of(held, S::share) };
         // One node a masked section: whoever takes it offers the rest to the next.
         let only_head = EAGER || whom == Whom::Head || stock.is_starved();
-        let mut next = held.head();
+        if only_head && !front.is_empty() {
+            return false;
+        }
+        let Some(mut rest) = S::beyond(stock.rest(), front.takes()) else { return false };
+        let (mut more, mut next) = (false, front.next(held));
         while let Some(mut head) = next {
             // SAFETY: I3.
-            if !S::grant(&mut rest, unsafe { head.header() }) {
-                return false;
+            let need = unsafe { head.header() };
+            if !S::grant(&mut rest, need) {
+                break;
             }
-            if batch.is_full() {
-                return true;
+            more = wakers.is_full();
+            if more {
+                break;
             }
-            batch.extend(head.offer());
+            wakers.extend(front.push(&mut head, S::share(need)));
             next = if only_head { None } else { head.next() };
         }
-        false
+        front.keep(held);
+        more
     }
 }

@@ -13,6 +13,7 @@
 //! | `lot.rs` | the nodes of a walk whose predicates are run in one go |
 //! | `future.rs` | the one wait future: the only poll, unlink, and pass-on |
 //! | `line.rs` | waiting for something outside the word: permits, sides of a lock, room |
+//! | `front.rs` | those of a line who have been offered something, so that an offer begins behind them |
 //! | `batch.rs` | wakers taken out under the flag, woken after it |
 //! | `handle.rs` | `&P`, `Rc<P>`, `Arc<P>`: how futures and guards reach their primitive |
 //! | `thread.rs` | the waker of a blocked thread |
@@ -21,12 +22,13 @@
 //!
 //! **Signalling never waits.** Whoever finds the flag taken leaves its request in the word; the holder looks at the word
 //! again before it lets go, and does what it finds. Registering pushes with one compare-and-swap. Only cancelling, polling
-//! again and parking aside take the flag, for a few steps (O(1), amortized over registrations; O(waiters offered)
-//! in a [`Line`](line::Line)) without foreign code; whose predicate is in a notifier's [`Lot`](lot::Lot) waits for that.
+//! again and parking aside take the flag, for a few steps (O(1), amortized over registrations, and in a
+//! [`Line`](line::Line) over offers) without foreign code; whose predicate is in a notifier's [`Lot`](lot::Lot) waits for that.
 
 pub(crate) mod batch;
 #[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
 pub(crate) mod cell;
+mod front;
 pub(crate) mod future;
 pub(crate) mod handle;
 pub(crate) mod held;

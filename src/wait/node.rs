@@ -15,7 +15,37 @@ use crate::sys::{
 pub(super) struct Links {
     pub(super) older: *mut Node,
     pub(super) newer: *mut Node,
-    pub(super) waker: Option<Waker>,
+    pub(super) slot: Slot,
+}
+
+/// A waker; or, once it was taken, null, or what a [`Front`](super::front::Front) has to remember.
+pub(super) enum Slot {
+    Waker(Waker),
+    Word(*mut Node),
+}
+
+const _: () = assert!(size_of::<Slot>() == size_of::<Waker>());
+
+impl Slot {
+    const EMPTY: Self = Self::Word(ptr::null_mut());
+
+    #[inline(always)]
+    pub(super) fn take(&mut self) -> Option<Waker> {
+        self.replace(Self::EMPTY)
+    }
+
+    #[inline(always)]
+    fn replace(&mut self, new: Self) -> Option<Waker> {
+        match core::mem::replace(self, new) {
+            Self::Waker(waker) => Some(waker),
+            Self::Word(_) => None,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Word(_))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -26,6 +56,10 @@ pub(super) struct Tags {
     pub(super) asks: bool,
     /// It was linked in a side list by its owner, and is there still.
     pub(super) aside: bool,
+}
+
+impl Tags {
+    pub(super) const NONE: Self = Self { token: Token::None, overtaken: 0, asks: false, aside: false };
 }
 
 /// One waiter; the first field of every wait future.
@@ -41,8 +75,8 @@ impl Node {
     #[inline(always)]
     pub(crate) fn new(phase: Phase) -> Self {
         Self {
-            links: UnsafeCell::new(Links { older: ptr::null_mut(), newer: ptr::null_mut(), waker: None }),
-            tags: UnsafeCell::new(Tags { token: Token::None, overtaken: 0, asks: false, aside: false }),
+            links: UnsafeCell::new(Links { older: ptr::null_mut(), newer: ptr::null_mut(), slot: Slot::EMPTY }),
+            tags: UnsafeCell::new(Tags::NONE),
             phase: AtomicU8::new(phase.0),
             alone: Cell::new(false),
         }
@@ -121,7 +155,7 @@ impl Node {
 
     /// The waker that is left in a node that is in no list.
     pub(crate) fn retire(&self) -> Option<Waker> {
-        self.links(|l| l.waker.take())
+        self.links(|l| l.slot.take())
     }
 }
 
@@ -144,7 +178,7 @@ impl Node {
 
     /// Gives a linked node a new waker in exchange; a node without one had been offered its turn and was overtaken.
     pub(crate) fn replace_waker(&self, _held: &mut Held<'_>, waker: Waker) -> Option<Waker> {
-        let old = self.links(|l| l.waker.replace(waker));
+        let old = self.links(|l| l.slot.replace(Slot::Waker(waker)));
         if old.is_none() {
             self.count_overtaken();
         }
@@ -153,12 +187,30 @@ impl Node {
 
     /// Whether the waker in a linked node would wake the same task.
     pub(crate) fn will_wake(&self, _held: &mut Held<'_>, waker: &Waker) -> bool {
-        self.links(|l| l.waker.as_ref().is_some_and(|mine| mine.will_wake(waker)))
+        self.links(|l| matches!(&l.slot, Slot::Waker(mine) if mine.will_wake(waker)))
     }
 
     /// Whether a linked node was offered what it waits for, and has not been polled since.
     pub(crate) fn is_offered(&self, _held: &mut Held<'_>) -> bool {
-        self.links(|l| l.waker.is_none())
+        self.links(|l| l.slot.is_empty())
+    }
+
+    /// What a linked node has in the place of its waker, null if it has one.
+    #[inline(always)]
+    pub(super) fn word(&self) -> *mut Node {
+        self.links(|l| match l.slot {
+            Slot::Word(word) => word,
+            Slot::Waker(_) => ptr::null_mut(),
+        })
+    }
+
+    /// As `word` says from here on, of a linked node without a waker.
+    #[inline(always)]
+    pub(super) fn set_word(&self, new: *mut Node) {
+        self.links(|l| match &mut l.slot {
+            Slot::Word(word) => *word = new,
+            Slot::Waker(_) => debug_assert!(false, "I9"),
+        });
     }
 
     /// Whether its owner put a linked node aside, and no notifier has moved it.
@@ -183,7 +235,7 @@ pub(super) unsafe fn notify(node: *mut Node, token: Option<Token>) -> Option<Wak
     if let Some(token) = token {
         node.set_tags(Tags { token, ..node.tags() });
     }
-    let waker = node.links(|l| l.waker.take());
+    let waker = node.links(|l| l.slot.take());
     node.set_phase(Phase::NOTIFIED);
     waker
 }

@@ -7,7 +7,7 @@ use super::{
     batch::Batch,
     held::Held,
     lot::Lot,
-    node::{Links, Node, Tags, at, complete, notify, unlink_inner},
+    node::{Links, Node, Slot, Tags, at, complete, notify, unlink_inner},
     phase::{Phase, Token},
     word::Word,
 };
@@ -104,8 +104,8 @@ impl Side {
             // SAFETY: I2: linked, flag held.
             unsafe { at(last) }.links(|l| core::mem::replace(&mut l.newer, me))
         };
-        node.links(|l| *l = Links { older: last, newer: first, waker: Some(waker) });
-        node.set_tags(Tags { token: Token::None, overtaken: 0, asks, aside: true });
+        node.links(|l| *l = Links { older: last, newer: first, slot: Slot::Waker(waker) });
+        node.set_tags(Tags { asks, aside: true, ..Tags::NONE });
         node.alone.set(false);
         node.set_phase(Phase::WAITING);
         self.set_newest(me);
@@ -336,7 +336,7 @@ impl Movers {
         unsafe { side.unlink(held, node) };
         // SAFETY: I1: its owner takes it out under the flag only, which is held.
         let this = unsafe { at(node) };
-        this.set_tags(Tags { token, overtaken: 0, asks: this.tags().asks, aside: false });
+        this.set_tags(Tags { token, asks: this.tags().asks, ..Tags::NONE });
         this.links(|l| (l.older, l.newer) = (self.last, ptr::null_mut()));
         if self.first.is_null() {
             self.first = node;

@@ -680,4 +680,6 @@ mod condition {
 
 mod barrier;
 
+mod line;
+
 mod once;

@@ -22,6 +22,9 @@
 //                does, from within a predicate of another node that this notifier runs: all such lots of more than one node
 //                are in this thread's chain, for as long as they run.
 //             I8 a walk whose lot is out, with FLAG let go, stands on no node: nobody but its walker moves or ends it.
+//             I9 the nodes that have a word in the place of their wakers are the oldest, in a row: the front. The first of
+//                them has the address of the last; the last, if it is another, has what all of them take, and one. Until
+//                the line is closed, which is when they go one by one.
 // EDGES       E1 T1 (release) -> T2 (acquire): the holder sees the links, waker and tags of every pushed node.
 //             E2 T3 (release) -> T2 (acquire): one holder sees what the last one did.
 //             E3 Notified (release) -> owner's load (acquire): the owner sees its token, and the notifier is done with the node.
@@ -30,7 +33,7 @@ use core::{fmt, ptr, task::Waker};
 use super::{
     batch::Batch,
     held::Held,
-    node::{Node, at},
+    node::{Node, Slot, at},
     phase::Phase,
     side::Chain,
 };
@@ -242,7 +245,7 @@ impl WaitList {
         // SAFETY: (a).
         let node = unsafe { at(me) };
         debug_assert_eq!(me.addr() & Bits::MASK, 0);
-        node.links(|l| l.waker = Some(waker));
+        node.links(|l| l.slot = Slot::Waker(waker));
         let spin = Spin::new();
         loop {
             let to = match admit(word.bits()) {

@@ -353,6 +353,27 @@ fn the_first_in_line_is_overtaken_at_most_four_times() {
 }
 
 #[test]
+fn those_who_were_offered_something_too_overtake_nobody() {
+    each_kind!(8, queue => {
+        let tasks = Probe::many(8);
+        let mut gets: Vec<_> = tasks.iter().map(|task| task.start(queue.get())).collect();
+        (0..8).for_each(|i| queue.try_put(i).unwrap());
+        assert_eq!(wakes(&tasks), [1; 8]);
+        for i in (0..8).rev() {
+            tasks[i].ready(&mut gets[i]).unwrap();
+        }
+        (0..8).for_each(|i| queue.try_put(i).unwrap());
+        let mut puts: Vec<_> = tasks.iter().map(|task| task.start(queue.put(9))).collect();
+        (0..8).for_each(|_| assert!(queue.try_get().is_ok()));
+        assert_eq!(wakes(&tasks), [2; 8]);
+        for i in (0..8).rev() {
+            tasks[i].ready(&mut puts[i]).unwrap();
+        }
+        assert!(queue.is_full());
+    });
+}
+
+#[test]
 fn who_is_refused_because_it_is_the_first_ones_turn_is_not_woken_until_that_one_has_gone() {
     // With two items: the second in line would be offered the other one, refused it, and wake itself for ever.
     each_kind!(queue => {

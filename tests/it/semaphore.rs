@@ -331,22 +331,95 @@ fn a_large_request_is_overtaken_four_times_by_small_ones() {
 
 #[test]
 fn waiters_that_overtake_in_the_line_do_so_four_times() {
-    let (semaphore, tasks) = (Semaphore::new(0), Probe::many(8));
-    let mut waits = line(&semaphore, &tasks, &[1; 8]);
-    semaphore.add_permits(8);
-    assert_eq!(wakes(&tasks), [1; 8]);
-    for i in [7, 3, 5, 1] {
+    let (semaphore, tasks) = (Semaphore::new(0), Probe::many(9));
+    let mut waits = line(&semaphore, &tasks, &[1; 9]);
+    semaphore.add_permits(4);
+    assert_eq!(wakes(&tasks), [1, 1, 1, 1, 0, 0, 0, 0, 0]);
+    // Those that were not offered a permit take those of the others.
+    for i in [8, 4, 6, 5] {
         take(&mut waits, &tasks, i).forget();
-        waits[i] = None;
     }
+    semaphore.add_permits(4);
     pends(&mut waits, &tasks, 2);
-    pends(&mut waits, &tasks, 6);
-    assert_eq!(wakes(&tasks), [1; 8]);
-    // Those that were refused are woken as soon as the first in line has gone on.
+    pends(&mut waits, &tasks, 7);
+    assert_eq!(wakes(&tasks), [1, 1, 1, 1, 0, 0, 0, 0, 0]);
+    // Who was refused is woken as soon as the first in line has gone on, if it is its turn.
     take(&mut waits, &tasks, 0).forget();
-    assert_eq!(wakes(&tasks), [1, 1, 2, 1, 1, 1, 2, 1]);
-    for i in [6, 4, 2] {
+    assert_eq!(wakes(&tasks), [1, 1, 2, 1, 0, 0, 0, 0, 0]);
+    for i in [3, 2, 1] {
         take(&mut waits, &tasks, i).forget();
+    }
+    pends(&mut waits, &tasks, 7);
+}
+
+#[test]
+fn those_who_were_offered_permits_too_overtake_nobody() {
+    let (semaphore, tasks) = (Semaphore::new(0), Probe::many(9));
+    let mut waits = line(&semaphore, &tasks, &[1; 9]);
+    semaphore.add_permits(9);
+    for i in (1..9).rev() {
+        take(&mut waits, &tasks, i).forget();
+    }
+    assert_eq!((0..9).filter(|_| barge(&semaphore, 1)).count(), 4, "the first in line was not overtaken before");
+    take(&mut waits, &tasks, 0).forget();
+}
+
+#[test]
+fn an_offer_begins_behind_those_who_were_offered_something_before() {
+    // Whoever leaves from there, and however: the next permit is for the next.
+    for leaves in [None, Some(0), Some(1), Some(2)] {
+        for takes in [false, true] {
+            let (semaphore, tasks) = (Semaphore::new(0), Probe::many(6));
+            let mut waits = line(&semaphore, &tasks, &[1, 2, 1, 3, 1, 1]);
+            (0..4).for_each(|_| semaphore.add_permits(1));
+            assert_eq!(wakes(&tasks), [1, 1, 1, 0, 0, 0]);
+            let need = [1, 2, 1];
+            let mut left = 3;
+            if let Some(i) = leaves {
+                if takes {
+                    take(&mut waits, &tasks, i).forget();
+                } else {
+                    left -= need[i];
+                }
+                waits[i] = None;
+            }
+            for _ in 1..left {
+                semaphore.add_permits(1);
+                assert_eq!(wakes(&tasks), [1, 1, 1, 0, 0, 0], "{leaves:?} {takes}");
+            }
+            semaphore.add_permits(1);
+            assert_eq!(wakes(&tasks), [1, 1, 1, 1, 0, 0], "{leaves:?} {takes}");
+            semaphore.add_permits(1);
+            assert_eq!(wakes(&tasks), [1, 1, 1, 1, 1, 0], "{leaves:?} {takes}");
+            for i in (0..5).rev() {
+                if waits[i].is_some() {
+                    take(&mut waits, &tasks, i).forget();
+                }
+            }
+            assert_eq!(semaphore.available_permits(), 0);
+        }
+    }
+}
+
+#[test]
+fn who_comes_in_vain_is_offered_something_again_before_those_behind() {
+    for at in 0..3 {
+        let (semaphore, tasks) = (Semaphore::new(0), Probe::many(5));
+        let mut waits = line(&semaphore, &tasks, &[1; 5]);
+        semaphore.add_permits(3);
+        let stolen = semaphore.try_acquire_many(3).unwrap();
+        pends(&mut waits, &tasks, at);
+        let mut expected = [1, 1, 1, 0, 0];
+        for i in 0..3 {
+            semaphore.add_permits(1);
+            expected[at] += usize::from(i == at);
+            assert_eq!(wakes(&tasks), expected, "{at}");
+        }
+        drop(stolen);
+        assert_eq!(wakes(&tasks), [expected[0], expected[1], expected[2], 1, 1]);
+        for i in (0..5).rev() {
+            take(&mut waits, &tasks, i).forget();
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What every kind of queue shares: two lines around a store, closing, and the count of what is unfinished.
 // STATE       store: the items. getters, putters, joiners: three lines.
 //             BARGED, of each side: how often the first in line was overtaken
-//                 T1 take      place in front or nobody waits; or BARGED += 1 up to LIMIT, before it is tried
+//                 T1 take      place in front or nobody waits; or BARGED < LIMIT, by one that was offered it too; or BARGED += 1
+//                              up to LIMIT, before it is tried
 //                 T2 tell      after a put the getters' line is looked at, after a get the putters'
 //                 T3 close     the store, then the putters' line; the getters' line as soon as the store is drained
 //             done: how many items were worked off; settled: how many there were when nothing was unfinished last
 //                 T4 done      done += 1; then, if that is all that was ever put, settled = done, and the joiners are told
-// INVARIANTS  I1 the first in line is overtaken at most LIMIT times: then only it takes, as soon as there is something.
+// INVARIANTS  I1 the first in line is overtaken at most LIMIT times: then only it takes, as soon as there is something. Who was
+//                offered something as well as the first, and comes for it sooner, is not counted.
 //             I2 the getters' line is closed only when the store is closed and drained: then nothing comes any more.
 //             I3 done is not ahead of what was put; settled is not ahead of done.
 // EDGES       E1 T4 (release) -> join (acquire): what was done before task_done is seen after the join that it ends.
@@ -104,7 +106,11 @@ impl Barged {
     /// Before it is tried to take from `place`. False: it is the first one's turn (I1).
     #[inline(always)]
     fn admits(&self, place: Place) -> bool {
-        !Self::barges(place) || self.change(|n| (n < LIMIT).then_some(n + 1))
+        match place {
+            Place::Alone | Place::Head => true,
+            Place::Offered => !self.is_starved(),
+            Place::Behind => self.change(|n| (n < LIMIT).then_some(n + 1)),
+        }
     }
 
     /// Whether it is the first one's turn.
@@ -112,16 +118,12 @@ impl Barged {
         self.0.load(Acquire) >= LIMIT // ORDER: acquire: under the flag, as the look at the stock that this limits
     }
 
-    fn barges(place: Place) -> bool {
-        matches!(place, Place::Behind | Place::Offered)
-    }
-
     /// It was tried.
     #[inline(always)]
     fn tried(&self, place: Place, done: bool) {
         match place {
             Place::Head if done => self.reset(),
-            Place::Behind | Place::Offered if !done => {
+            Place::Behind if !done => {
                 self.change(|n| n.checked_sub(1));
             }
             _ => {}
@@ -163,6 +165,14 @@ impl<S: Store> Stock for Items<S> {
 
     fn grant(rest: &mut usize, (): ()) -> bool {
         rest.checked_sub(1).map(|left| *rest = left).is_some()
+    }
+
+    fn share((): ()) -> usize {
+        1
+    }
+
+    fn beyond(rest: usize, taken: usize) -> Option<usize> {
+        rest.checked_sub(taken)
     }
 
     fn is_starved(&self) -> bool {
@@ -208,6 +218,14 @@ impl<S: Store> Stock for Room<S> {
 
     fn grant(rest: &mut usize, (): ()) -> bool {
         rest.checked_sub(1).map(|left| *rest = left).is_some()
+    }
+
+    fn share((): ()) -> usize {
+        1
+    }
+
+    fn beyond(rest: usize, taken: usize) -> Option<usize> {
+        rest.checked_sub(taken)
     }
 
     fn is_starved(&self) -> bool {
@@ -293,6 +311,14 @@ impl<S: Store> Stock for Shared<S> {
 
     fn grant(rest: &mut usize, need: usize) -> bool {
         reached(*rest, need)
+    }
+
+    fn share(_: usize) -> usize {
+        0
+    }
+
+    fn beyond(rest: usize, _: usize) -> Option<usize> {
+        Some(rest)
     }
 
     fn is_starved(&self) -> bool {

@@ -1,6 +1,7 @@
 //! A thread is stopped inside an operation of a barrier.
 use super::*;
 use crate::{BarrierTurn, BrokenBarrier};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Turn = Result<BarrierTurn, BrokenBarrier>;
 
@@ -95,4 +96,56 @@ fn signals_pass_a_round_that_is_released() {
 fn signals_pass_signals() {
     check(Abort, 2 * BATCH + 1);
     check(Reset, 2 * BATCH + 1);
+}
+
+struct Hook<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for Hook<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+/// Waits with `hook` for a waker.
+fn arrive(
+    future: Pin<&mut (impl Future<Output = Turn> + ?Sized)>,
+    hook: impl Fn() + Send + Sync + 'static,
+) -> Poll<Turn> {
+    future.poll(&mut Context::from_waker(&Waker::from(Arc::new(Hook(hook)))))
+}
+
+/// It saw that all others had come, and is stopped; another comes first. While that one releases the round, it goes on, finds
+/// the round complete, and wakes the rest of it, one of whom panics: it has not arrived.
+#[test]
+fn who_is_not_the_last_after_all_has_no_turn_when_a_waker_panics() {
+    const OTHERS: usize = 2 * BATCH + 2;
+    let (barrier, gate) = (Barrier::new(OTHERS + 1), Gate::new(0));
+    let mut line: Vec<_> = (0..OTHERS).map(|_| Box::pin(barrier.wait())).collect();
+    for (nth, wait) in line.iter_mut().enumerate() {
+        let gate = gate.clone();
+        let polled = arrive(wait.as_mut(), move || match nth {
+            0 => {
+                gate.update(|state| state.open = true);
+                let waits = |state: &mut State| state.stage != Stage::Done;
+                let waited = gate.changed.wait_timeout_while(gate.state.lock().unwrap(), AT_ONCE, waits);
+                assert!(!waited.unwrap().1.timed_out(), "it does not go on");
+            }
+            nth if nth == BATCH + 1 => panic!("bad waker"),
+            _ => {}
+        });
+        assert!(polled.is_pending());
+    }
+    let (mut busy, mut last) = (Box::pin(barrier.wait()), Box::pin(barrier.wait()));
+    thread::scope(|scope| {
+        let opener = Opener(&gate);
+        let goes_on = scope.spawn(|| gate.run(|| catch_unwind(AssertUnwindSafe(|| arrive(busy.as_mut(), || ())))));
+        assert!(gate.reached());
+        assert!(matches!(arrive(last.as_mut(), || ()), Poll::Ready(Ok(turn)) if turn.index == OTHERS));
+        drop(opener);
+        assert!(goes_on.join().unwrap().is_err(), "it was to wake the one that panics");
+    });
+    assert_eq!(barrier.waiting(), 0);
+    assert!(arrive(busy.as_mut(), || ()).is_pending(), "it belongs to the next round");
+    assert_eq!(barrier.waiting(), 1);
+    assert!(line.iter_mut().all(|wait| matches!(arrive(wait.as_mut(), || ()), Poll::Ready(Ok(_)))));
 }

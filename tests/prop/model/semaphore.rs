@@ -37,13 +37,16 @@ impl Semaphore {
         !self.line.is_empty()
     }
 
-    /// By somebody who is not the first in line.
+    /// By somebody who is not the first in line, and was not offered it.
     pub(crate) fn take(&mut self, need: usize) -> bool {
-        let overtakes = self.has_waiters();
-        let may = !self.closed && self.free >= need && !(overtakes && self.overtaken >= LIMIT);
+        self.take_counted(need, self.has_waiters())
+    }
+
+    fn take_counted(&mut self, need: usize, counted: bool) -> bool {
+        let may = !self.closed && self.free >= need && !(self.has_waiters() && self.overtaken >= LIMIT);
         if may {
             self.free -= need;
-            self.overtaken += u8::from(overtakes);
+            self.overtaken += u8::from(counted);
         }
         may
     }
@@ -62,7 +65,8 @@ impl Semaphore {
             }
             return Some(Ok(need));
         }
-        if at != Some(0) && self.take(need) {
+        let offered = at.is_some_and(|at| self.line[at].waker.is_none());
+        if at != Some(0) && self.take_counted(need, self.has_waiters() && !offered) {
             self.line.retain(|place| place.who != who);
             return Some(Ok(need));
         }
