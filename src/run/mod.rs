@@ -9,6 +9,10 @@
     feature = "sim",
     doc = "| [`Sim`] | tests: repeatable schedules, stalls are errors | virtual, jumps | sim |"
 )]
+#![cfg_attr(
+    all(feature = "sim", feature = "std"),
+    doc = "| [`check`](fn@check) | tests: a program under many schedules, the shortest failing one | virtual | sim, std |"
+)]
 
 #[cfg(feature = "std")]
 mod block_on;
@@ -17,5 +21,12 @@ mod sim;
 
 #[cfg(feature = "std")]
 pub use self::block_on::block_on;
+#[cfg(all(feature = "proptest", target_has_atomic = "ptr"))]
+pub use self::sim::schedules;
 #[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
-pub use self::sim::{Blocked, Cancelled, Clock, External, Policy, Sim, SimBuilder, Sleep, Spawner, Stall, Task};
+pub use self::sim::{
+    Blocked, CancelAfter, Cancelled, Clock, External, Hold, InvalidSchedule, Policy, Schedule, Sim, SimBuilder, Sleep,
+    Spawner, Stall, Task, cancel_after, cancel_at_every_poll, cancel_before,
+};
+#[cfg(all(feature = "sim", feature = "std", target_has_atomic = "ptr"))]
+pub use self::sim::{Cause, Check, Failure, Verdict, check, replay};

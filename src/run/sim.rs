@@ -1,5 +1,5 @@
 //! A deterministic simulation: tasks on one thread, in an order that repeats, in virtual time.
-// STATE       see table.rs (tasks), ready.rs (wake-ups), clock.rs (timers), task.rs (handles)
+// STATE       see table.rs (tasks), ready.rs (wake-ups), clock.rs (timers), task.rs (handles), policy.rs (whose turn)
 // INVARIANTS  I1 the handles (`Spawner`, `Clock`, `Task`) keep the world's memory, not its tasks: `Sim` drops those.
 use alloc::{borrow::Cow, rc::Rc, sync::Arc};
 use core::{
@@ -11,22 +11,41 @@ use core::{
     time::Duration,
 };
 
+mod build;
+mod cancel;
+#[cfg(feature = "std")]
+mod check;
 mod clock;
 mod policy;
+#[cfg(feature = "std")]
+mod quiet;
+mod random;
 mod ready;
+mod schedule;
+#[cfg(feature = "std")]
+mod shrink;
 mod stall;
+#[cfg(feature = "proptest")]
+mod strategy;
 mod table;
 mod task;
 mod world;
 
+#[cfg(feature = "std")]
+pub use self::check::{Cause, Check, Failure, Verdict, check, replay};
+#[cfg(feature = "proptest")]
+pub use self::strategy::schedules;
 pub use self::{
-    clock::{Clock, Sleep},
+    build::SimBuilder,
+    cancel::{CancelAfter, cancel_after, cancel_at_every_poll, cancel_before},
+    clock::{Clock, Hold, Sleep},
     policy::Policy,
     ready::External,
+    schedule::{InvalidSchedule, Schedule},
     stall::{Blocked, Stall},
     task::{Cancelled, Task},
 };
-use self::{policy::Picker, table::Label, world::World};
+use self::{table::Label, world::World};
 
 /// A deterministic executor for tests: the same program runs in the same order each time, in virtual time.
 ///
@@ -83,7 +102,7 @@ impl Sim {
     /// assert_eq!(sim.polls(), 0);
     /// ```
     pub fn builder() -> SimBuilder {
-        SimBuilder { seed: 0, policy: Policy::Fifo }
+        SimBuilder::new()
     }
 
     /// Spawns a task, which is runnable from now on and gets its first poll in its turn.
@@ -170,6 +189,7 @@ impl Sim {
     /// assert!(sim.block_on(core::future::pending::<()>()).is_err());
     /// ```
     pub fn external(&self) -> External {
+        self.world.outside.set(true);
         External::new(Arc::clone(&self.world.ready))
     }
 
@@ -211,6 +231,7 @@ impl Sim {
                     if let Poll::Ready(output) = fut.as_mut().poll(&mut Context::from_waker(&waker)) {
                         return Ok(output);
                     }
+                    world.end_main(slot, waker);
                 }
                 Some(slot) => world.poll(slot),
                 None if world.idle() => {}
@@ -276,6 +297,45 @@ impl Sim {
         self.world.advance_to(self.now().saturating_add(duration));
     }
 
+    /// Moves the clock on to the next deadline, as [`Clock::advance_to_next`] does.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(testudo::run::Sim::new().advance_to_next(), None);
+    /// ```
+    pub fn advance_to_next(&self) -> Option<Duration> {
+        self.clock().advance_to_next()
+    }
+
+    /// Returns the seed: what the program itself draws should begin with it, so that a failure can be run again.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(testudo::run::Sim::builder().seed(7).build().seed(), 7);
+    /// ```
+    pub fn seed(&self) -> u64 {
+        self.world.seed
+    }
+
+    /// Returns the schedule so far: where it left the order of [`Policy::Fifo`].
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::run::{Policy, Sim};
+    ///
+    /// let run = |policy| {
+    ///     let sim = Sim::builder().policy(policy).seed(3).build();
+    ///     (0..10).for_each(|_| sim.spawn(async {}).detach());
+    ///     sim.run_until_stalled();
+    ///     sim
+    /// };
+    /// let sim = run(Policy::Random);
+    /// assert_eq!(run(Policy::Replay(sim.schedule())).schedule_hash(), sim.schedule_hash());
+    /// ```
+    pub fn schedule(&self) -> Schedule {
+        self.world.tasks().recorder.schedule(self.world.seed)
+    }
+
     /// Returns a hash of the schedule so far: equal when the same tasks were polled in the same order.
     ///
     /// It is 64-bit FNV-1a over the numbers of the polled tasks, 8 bytes each, lowest first: the same on all targets.
@@ -333,63 +393,6 @@ impl fmt::Debug for Sim {
             .field("timers", &timers)
             .field("polls", &self.polls())
             .finish()
-    }
-}
-
-/// Chooses how a [`Sim`] schedules; made by [`Sim::builder`].
-///
-/// # Examples
-/// ```
-/// use testudo::run::{Policy, Sim};
-///
-/// let builder = Sim::builder().policy(Policy::Random);
-/// for seed in 0..10 {
-///     assert_eq!(builder.clone().seed(seed).build().block_on(async { 1 }).unwrap(), 1);
-/// }
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct SimBuilder {
-    seed: u64,
-    policy: Policy,
-}
-
-impl SimBuilder {
-    /// Sets the seed of what the policy draws; 0 if this is not called.
-    ///
-    /// # Examples
-    /// ```
-    /// let sim = testudo::run::Sim::builder().seed(7).build();
-    /// assert_eq!(sim.polls(), 0);
-    /// ```
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Sets the policy; [`Policy::Fifo`] if this is not called.
-    ///
-    /// # Examples
-    /// ```
-    /// use testudo::run::{Policy, Sim};
-    ///
-    /// let sim = Sim::builder().policy(Policy::Random).build();
-    /// assert_eq!(sim.polls(), 0);
-    /// ```
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Builds the simulation.
-    ///
-    /// # Examples
-    /// ```
-    /// let sim = testudo::run::Sim::builder().build();
-    /// assert_eq!(sim.polls(), 0);
-    /// ```
-    pub fn build(self) -> Sim {
-        Sim { world: World::new(Picker::new(self.policy, self.seed)) }
     }
 }
 

@@ -18,7 +18,10 @@ use testudo::run::{Blocked, Cancelled, Clock, External, Policy, Sim, SimBuilder,
 
 use crate::support::{allocations, panics};
 
+mod cancel;
+mod check;
 mod tasks;
+mod time;
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)

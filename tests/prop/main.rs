@@ -21,6 +21,7 @@ mod mutex;
 mod once;
 mod queue;
 mod rwlock;
+mod schedule;
 mod semaphore;
 
 use proptest::test_runner::{Config, FileFailurePersistence};

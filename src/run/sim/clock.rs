@@ -3,6 +3,7 @@
 //             Idle --T2 set the timer--> Waiting --T4 the deadline has come--> Done
 // INVARIANTS  I1 a timer is in the map only while its `Sleep` is Waiting: firing it or dropping the `Sleep` removes it.
 //             I2 wakers are cloned, woken and dropped while nothing is borrowed: they are foreign code.
+//             I3 the clock is held as long as a `Hold` lives; `advance` moves it all the same.
 // CANCEL      Waiting: the timer is removed.
 use alloc::{collections::BTreeMap, rc::Rc, vec::Vec};
 use core::{
@@ -28,6 +29,7 @@ pub(super) struct Timers {
     now: Duration,
     set: BTreeMap<When, Waker>,
     count: u64,
+    holds: usize,
 }
 
 impl Timers {
@@ -37,6 +39,11 @@ impl Timers {
 
     pub(super) fn len(&self) -> usize {
         self.set.len()
+    }
+
+    /// I3.
+    pub(super) fn is_held(&self) -> bool {
+        self.holds > 0
     }
 
     /// Returns the next deadline.
@@ -73,7 +80,8 @@ impl Timers {
 /// The virtual clock of a [`Sim`](super::Sim): tells the time and makes tasks sleep; clones tell the same time.
 ///
 /// Time is a number of nanoseconds since the start. It passes only when no task can run: then it jumps to the next
-/// deadline. It stands still while an [`External`](super::External) is alive, and for ever once its simulation is gone.
+/// deadline. It stands still while an [`External`](super::External) or a [`Hold`] is alive, and for ever once its
+/// simulation is gone.
 ///
 /// # asyncio
 /// Same as `loop.time` and `asyncio.sleep`. Differs in that time is virtual and exact.
@@ -140,7 +148,140 @@ impl Clock {
     /// ```
     pub fn sleep(&self, duration: Duration) -> Sleep {
         let deadline = self.now().saturating_add(duration);
+        self.sleep_until(deadline)
+    }
+
+    /// Waits until the virtual time is `deadline`, as [`Clock::sleep`] does.
+    ///
+    /// # asyncio
+    /// Same as waiting for a `loop.call_at`.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: dropping this future gives up its place in line and nothing else.
+    ///
+    /// # Panics
+    /// The future does when polled after completion.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// sim.advance(Duration::from_millis(5));
+    /// sim.block_on(sim.clock().sleep_until(Duration::from_millis(20))).unwrap();
+    /// assert_eq!(sim.now(), Duration::from_millis(20));
+    /// ```
+    #[doc(alias = "call_at")]
+    pub fn sleep_until(&self, deadline: Duration) -> Sleep {
         Sleep { world: Rc::clone(&self.world), deadline, phase: Phase::Idle }
+    }
+
+    /// Moves the clock on by `duration`, as [`Sim::advance`](super::Sim::advance) does; also within tasks.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let clock = sim.clock();
+    /// sim.block_on(async { clock.advance(Duration::from_millis(5)) }).unwrap();
+    /// assert_eq!(sim.now(), Duration::from_millis(5));
+    /// ```
+    pub fn advance(&self, duration: Duration) {
+        self.world.advance_to(self.now().saturating_add(duration));
+    }
+
+    /// Moves the clock on to the next deadline and wakes who is due then; returns that time, or None when nobody
+    /// sleeps. Works while the clock is held, and polls nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let _hold = sim.clock().hold();
+    /// sim.spawn(sim.clock().sleep(Duration::from_secs(9)));
+    /// sim.run_until_stalled();
+    /// assert_eq!(sim.clock().advance_to_next(), Some(Duration::from_secs(9)));
+    /// assert!(sim.run_until_stalled().is_none());
+    /// ```
+    pub fn advance_to_next(&self) -> Option<Duration> {
+        self.world.advance_to_next().then(|| self.now())
+    }
+
+    /// Returns the next deadline that somebody sleeps for.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// assert_eq!(sim.clock().next_deadline(), None);
+    /// let _hold = sim.clock().hold();
+    /// sim.spawn(sim.clock().sleep(Duration::from_secs(9)));
+    /// sim.run_until_stalled();
+    /// assert_eq!(sim.clock().next_deadline(), Some(Duration::from_secs(9)));
+    /// ```
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.world.timers().next()
+    }
+
+    /// Keeps the clock from jumping while the result lives: time passes by [`Clock::advance`] only.
+    ///
+    /// When no task can run then, the simulation is stalled, and the [`Stall`](super::Stall) names the next deadline.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let task = sim.spawn(sim.clock().sleep(Duration::from_secs(1)));
+    /// let hold = sim.clock().hold();
+    /// assert!(sim.run_until_stalled().is_some());
+    /// assert_eq!((sim.now(), task.is_finished()), (Duration::ZERO, false));
+    /// drop(hold);
+    /// assert!(sim.run_until_stalled().is_none());
+    /// assert_eq!((sim.now(), task.is_finished()), (Duration::from_secs(1), true));
+    /// ```
+    #[doc(alias = "inhibit")]
+    pub fn hold(&self) -> Hold {
+        self.world.timers_mut().holds += 1;
+        Hold { world: Rc::clone(&self.world) }
+    }
+}
+
+/// Keeps the clock of a [`Sim`](super::Sim) from jumping; made by [`Clock::hold`].
+///
+/// # Examples
+/// ```
+/// use core::time::Duration;
+/// use testudo::run::{Hold, Sim};
+///
+/// let sim = Sim::new();
+/// let hold: Hold = sim.clock().hold();
+/// assert!(sim.block_on(sim.clock().sleep(Duration::from_secs(1))).is_err());
+/// drop(hold);
+/// assert!(sim.block_on(sim.clock().sleep(Duration::from_secs(1))).is_ok());
+/// ```
+#[must_use = "the clock is held only while this is alive"]
+pub struct Hold {
+    world: Rc<World>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.world.timers_mut().holds -= 1;
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold").field("now", &self.world.now()).finish()
     }
 }
 

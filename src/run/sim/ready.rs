@@ -2,7 +2,8 @@
 //!
 //! What is pushed is the number of the task's slot, not a pointer, so the stack needs neither memory nor `unsafe`.
 // STATE       queued: false --T1 wake--> true (and pushed) --T2 its poll begins--> false
-//                     T3 the task has ended: true for ever, so a waker kept too long does nothing
+//                     T3 the task has ended: true, so a waker kept too long does nothing
+//                     T6 no such waker is left: false, for the next task of the slot
 //             head: EMPTY, or the slot pushed last; T4 push, T5 drain takes all of them
 //             external: how many `External` are alive
 // INVARIANTS  I1 only who did T1 pushes: a slot is at most once on the stack or in the queue.
@@ -15,7 +16,7 @@
 use alloc::{sync::Arc, task::Wake, vec::Vec};
 
 use crate::{
-    sys::atomic::{AtomicBool, AtomicUsize, Ordering::*},
+    sys::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence},
     wait::cell::WaitCell,
 };
 
@@ -120,6 +121,24 @@ impl Header {
     pub(super) fn begin(&self) {
         // ORDER: E1 acquire
         self.queued.swap(false, Acquire);
+    }
+
+    /// T1, but for the push: returns whether the caller has to queue the slot.
+    pub(super) fn claim(&self) -> bool {
+        // ORDER: relaxed: the bit itself counts, nothing was written for this wake
+        !self.queued.swap(true, Relaxed)
+    }
+
+    /// T6, if the caller has the last two references. Returns whether that is so.
+    pub(super) fn renew(this: &Arc<Self>) -> bool {
+        if Arc::strong_count(this) != 2 {
+            return false;
+        }
+        // ORDER: acquire: what others did with their references came before they dropped them, with release, in `Arc`
+        fence(Acquire);
+        // ORDER: relaxed: nobody else can reach it
+        this.queued.store(false, Relaxed);
+        true
     }
 
     /// T3. Returns whether the slot is still on the stack or in the queue.

@@ -4,6 +4,7 @@ use core::{error::Error, fmt, panic::Location, time::Duration};
 
 /// Nothing can run, no timer is set, and no [`External`](super::External) is alive: the tasks left wait for ever.
 ///
+/// Or a timer is set, and the clock is [held](super::Clock::hold): they wait until somebody moves it.
 /// Its `Display` text names each blocked task on a line of its own.
 ///
 /// # asyncio
@@ -24,12 +25,13 @@ use core::{error::Error, fmt, panic::Location, time::Duration};
 #[derive(Clone)]
 pub struct Stall {
     now: Duration,
+    next: Option<Duration>,
     blocked: Vec<Blocked>,
 }
 
 impl Stall {
-    pub(super) fn new(now: Duration, blocked: Vec<Blocked>) -> Self {
-        Self { now, blocked }
+    pub(super) fn new(now: Duration, next: Option<Duration>, blocked: Vec<Blocked>) -> Self {
+        Self { now, next, blocked }
     }
 
     /// Returns the blocked tasks, in the order in which they were spawned.
@@ -60,12 +62,32 @@ impl Stall {
     pub fn now(&self) -> Duration {
         self.now
     }
+
+    /// Returns the deadline to which the clock would have jumped, had it not been [held](super::Clock::hold).
+    ///
+    /// # Examples
+    /// ```
+    /// use core::time::Duration;
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let _hold = sim.clock().hold();
+    /// let stall = sim.block_on(sim.clock().sleep(Duration::from_secs(3))).unwrap_err();
+    /// assert_eq!(stall.next_deadline(), Some(Duration::from_secs(3)));
+    /// ```
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.next
+    }
 }
 
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (n, s) = (self.blocked.len(), if self.blocked.len() == 1 { "" } else { "s" });
-        write!(f, "stalled at {:?} with {n} blocked task{s}, no timer and no external source", self.now)?;
+        write!(f, "stalled at {:?} with {n} blocked task{s}, ", self.now)?;
+        match self.next {
+            Some(deadline) => write!(f, "the clock is held before {deadline:?}, and there is no external source")?,
+            None => f.write_str("no timer and no external source")?,
+        }
         self.blocked.iter().try_for_each(|task| write!(f, "\n  {task}"))
     }
 }

@@ -8,8 +8,10 @@
 use alloc::{borrow::Cow, boxed::Box, collections::VecDeque, format, sync::Arc, vec::Vec};
 use core::{future::Future, mem, panic::Location, pin::Pin, task::Waker, time::Duration};
 
+mod deviate;
+
 use super::{
-    policy::Picker,
+    policy::{Picker, Recorder},
     ready::{Header, Ready},
     stall::Blocked,
 };
@@ -38,13 +40,38 @@ pub(super) struct Label {
     pub(super) location: &'static Location<'static>,
 }
 
+impl Label {
+    /// What reports call the task.
+    fn name(&self, id: u64) -> Cow<'static, str> {
+        self.name.clone().unwrap_or_else(|| format!("task-{id}").into())
+    }
+}
+
 struct Entry {
     id: u64,
     label: Label,
     polls: u64,
     since: Duration,
+    /// Queued for nothing.
+    noise: bool,
     header: Arc<Header>,
+    /// None while the task is polled.
+    waker: Option<Waker>,
     body: Body,
+}
+
+/// A slot without a task, and the header of the last one if no waker of that is left: it need not be made again.
+struct Free {
+    slot: usize,
+    header: Option<(Arc<Header>, Waker)>,
+}
+
+impl Free {
+    fn of(entry: Entry) -> Self {
+        let Entry { header, waker, .. } = entry;
+        let slot = header.slot();
+        Self { slot, header: waker.filter(|_| Header::renew(&header)).map(|waker| (header, waker)) }
+    }
 }
 
 /// What [`Tasks::cancel`] found: a future to drop, one that is being polled, or none.
@@ -56,11 +83,21 @@ pub(super) enum Doom {
 
 pub(super) struct Tasks {
     slots: Vec<Option<Entry>>,
-    free: Vec<usize>,
+    free: Vec<Free>,
     queue: VecDeque<usize>,
+    /// Put aside: they are queued again when the queue is empty.
+    held: Vec<usize>,
     /// Empty, but for its memory.
     pushed: Vec<usize>,
     picker: Picker,
+    pub(super) recorder: Recorder,
+    /// The slot polled last, until the line is looked at again.
+    last: Option<usize>,
+    /// A task was polled for a reason since the last one was woken for nothing: so that comes to an end, too.
+    earned: bool,
+    /// How many are gone, and still on the stack or in the queue.
+    gone: usize,
+    max_polls: u64,
     spawned: u64,
     pub(super) polls: u64,
     pub(super) hash: u64,
@@ -69,13 +106,19 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    pub(super) fn new(picker: Picker) -> Self {
+    pub(super) fn new(picker: Picker, max_polls: u64) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
             queue: VecDeque::new(),
+            held: Vec::new(),
             pushed: Vec::new(),
             picker,
+            recorder: Recorder::default(),
+            last: None,
+            earned: false,
+            gone: 0,
+            max_polls,
             spawned: 0,
             polls: 0,
             hash: 0xcbf2_9ce4_8422_2325,
@@ -104,28 +147,57 @@ impl Tasks {
         if self.closed {
             return (Key { slot: usize::MAX, id }, Some(body));
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let Free { slot, header } = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            self.slots.len() - 1
+            Free { slot: self.slots.len() - 1, header: None }
         });
-        let header = Arc::new(Header::new(slot, Arc::clone(ready)));
-        let waker = Waker::from(Arc::clone(&header));
-        self.slots[slot] = Some(Entry { id, label, polls: 0, since: now, header, body });
-        waker.wake();
+        let (header, waker) = header.unwrap_or_else(|| {
+            let header = Arc::new(Header::new(slot, Arc::clone(ready)));
+            (Arc::clone(&header), header.into())
+        });
+        waker.wake_by_ref();
+        let waker = Some(waker);
+        self.slots[slot] = Some(Entry { id, label, polls: 0, since: now, noise: false, header, waker, body });
+        self.picker.born(slot);
         (Key { slot, id }, None)
     }
 
     /// Takes the task to be polled next out of the queue.
     pub(super) fn next(&mut self, ready: &Ready) -> Option<usize> {
         loop {
-            let slots = &self.slots;
-            ready.drain(&mut self.pushed, |slot| &slots[slot].as_ref().expect("I3 of ready.rs").header);
-            self.queue.extend(self.pushed.drain(..).rev());
-            let slot = self.picker.pick(&mut self.queue)?;
-            if !matches!(self.entry(slot).body, Body::Gone) {
+            let deviates = self.picker.may_deviate(self.polls);
+            // What was pushed comes after what is queued, so it can wait until it matters.
+            if self.queue.is_empty() || deviates {
+                self.drain(ready);
+            }
+            if deviates {
+                self.deviate();
+            }
+            let slot = *self.queue.front()?;
+            let gone = matches!(self.entry(slot).body, Body::Gone);
+            assert!(gone || self.polls < self.max_polls, "the simulation still runs after {} polls", self.polls);
+            self.queue.pop_front();
+            if !gone {
                 return Some(slot);
             }
-            self.release(slot);
+            self.gone -= 1;
+            self.release(slot); // T5
+        }
+    }
+
+    /// Queues what was pushed; and what was put aside, if that is all.
+    fn drain(&mut self, ready: &Ready) {
+        let slots = &self.slots;
+        ready.drain(&mut self.pushed, |slot| &slots[slot].as_ref().expect("I3 of ready.rs").header);
+        if self.picker.ranks() {
+            for &slot in self.pushed.iter().rev() {
+                self.picker.came(slot, self.last == Some(slot));
+            }
+            self.last = None;
+        }
+        self.queue.extend(self.pushed.drain(..).rev());
+        if self.queue.is_empty() {
+            self.queue.extend(self.held.drain(..));
         }
     }
 
@@ -135,7 +207,7 @@ impl Tasks {
         entry.header.begin();
         entry.polls += 1;
         entry.since = now;
-        let waker = Waker::from(Arc::clone(&entry.header));
+        let waker = entry.waker.take().expect("it is not being polled");
         let fut = match mem::replace(&mut entry.body, Body::Polling { doomed: false }) {
             Body::Idle(fut) => Some(fut),
             other => {
@@ -143,20 +215,34 @@ impl Tasks {
                 None
             }
         };
-        let id = entry.id;
+        let (id, noise) = (entry.id, mem::take(&mut entry.noise));
+        self.earned |= !noise;
+        self.last = Some(slot);
         self.polls += 1;
         self.hash = fold(self.hash, id);
         (waker, fut)
     }
 
     /// T2, unless the task is doomed: then the future is given back, to be dropped.
-    pub(super) fn end(&mut self, slot: usize, fut: BoxFuture) -> Option<BoxFuture> {
+    pub(super) fn end(&mut self, slot: usize, fut: BoxFuture, waker: Waker) -> Option<BoxFuture> {
         let entry = self.entry(slot);
+        entry.waker = Some(waker);
         if !matches!(entry.body, Body::Polling { doomed: false }) {
             return Some(fut);
         }
         entry.body = Body::Idle(fut);
         None
+    }
+
+    /// Ends a poll of the future of `block_on`.
+    pub(super) fn end_main(&mut self, slot: usize, waker: Waker) {
+        self.entry(slot).waker = Some(waker);
+    }
+
+    /// T4 for a task that was ready, and whose future is dropped.
+    pub(super) fn finish(&mut self, slot: usize, waker: Waker) {
+        self.entry(slot).waker = Some(waker);
+        self.retire(slot);
     }
 
     /// Ends a task that is not being polled (T4), or marks the one that is (T3).
@@ -182,16 +268,16 @@ impl Tasks {
     pub(super) fn retire(&mut self, slot: usize) -> Body {
         let entry = self.entry(slot);
         let body = mem::replace(&mut entry.body, Body::Gone);
-        if !entry.header.retire() {
+        if entry.header.retire() {
+            self.gone += 1;
+        } else {
             self.release(slot);
         }
         body
     }
 
-    /// T5.
     fn release(&mut self, slot: usize) {
-        self.slots[slot] = None;
-        self.free.push(slot);
+        self.free.extend(self.slots[slot].take().map(Free::of));
     }
 
     /// Takes all futures out, in the order in which they were spawned (I2).
@@ -208,7 +294,7 @@ impl Tasks {
         let mut left: Vec<_> = self.left().collect();
         left.sort_unstable_by_key(|entry| entry.id);
         let blocked = left.into_iter().map(|Entry { id, label, polls, since, .. }| Blocked {
-            name: label.name.clone().unwrap_or_else(|| format!("task-{id}").into()),
+            name: label.name(*id),
             location: label.location,
             polls: *polls,
             since: *since,
@@ -217,7 +303,24 @@ impl Tasks {
     }
 }
 
-/// FNV-1a over the number of the task that is polled.
-fn fold(hash: u64, id: u64) -> u64 {
-    id.to_le_bytes().iter().fold(hash, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+/// FNV-1a over the number of the task that is polled, 8 bytes, lowest first. The high ones are 0 in most numbers, so
+/// their steps, which only multiply, are one.
+fn fold(mut hash: u64, mut id: u64) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let mut rest = 8;
+    while id != 0 {
+        hash = (hash ^ (id & 0xff)).wrapping_mul(PRIME);
+        id >>= 8;
+        rest -= 1;
+    }
+    const POWERS: [u64; 9] = {
+        let mut powers = [1_u64; 9];
+        let mut i = 1;
+        while i < 9 {
+            powers[i] = powers[i - 1].wrapping_mul(PRIME);
+            i += 1;
+        }
+        powers
+    };
+    hash.wrapping_mul(POWERS[rest])
 }

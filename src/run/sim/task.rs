@@ -9,7 +9,7 @@ use core::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use futures_core::FusedFuture;
@@ -18,7 +18,7 @@ use super::{
     table::{BoxFuture, Doom, Key},
     world::World,
 };
-use crate::wait::{cell::WaitCell, phase::POLLED_AFTER_COMPLETION};
+use crate::wait::phase::POLLED_AFTER_COMPLETION;
 
 /// The task was cancelled, panicked, or its simulation is gone: there is no output.
 ///
@@ -48,7 +48,7 @@ struct Join<T> {
     settled: Cell<bool>,
     /// It was cancelled while it was being polled: whatever it returns comes too late.
     doomed: Cell<bool>,
-    waiter: WaitCell,
+    waiter: Cell<Option<Waker>>,
 }
 
 impl<T> Join<T> {
@@ -56,8 +56,17 @@ impl<T> Join<T> {
     fn settle(&self, outcome: Result<T, Cancelled>) {
         if !self.settled.replace(true) {
             self.outcome.set(Some(outcome));
-            self.waiter.wake();
+            if let Some(waker) = self.waiter.take() {
+                waker.wake();
+            }
         }
+    }
+
+    /// Puts a clone of `waker` in place of the one before; these are foreign code, during which the place is empty.
+    fn register(&self, waker: &Waker) {
+        let known = self.waiter.take().filter(|known| known.will_wake(waker));
+        let old = self.waiter.replace(Some(known.unwrap_or_else(|| waker.clone())));
+        drop(old);
     }
 }
 
@@ -123,7 +132,7 @@ impl<T: 'static> Task<T> {
         F: Future<Output = T> + 'static,
     {
         let (outcome, settled, doomed) = (Cell::new(None), Cell::new(false), Cell::new(false));
-        let join = Rc::new(Join { outcome, settled, doomed, waiter: WaitCell::new() });
+        let join = Rc::new(Join { outcome, settled, doomed, waiter: Cell::new(None) });
         let promise = Promise(Rc::clone(&join));
         let key = start(Box::pin(async move {
             let output = fut.await;
@@ -209,7 +218,7 @@ impl<T> Future for Task<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.join.settled.get() {
-            self.join.waiter.register(cx.waker());
+            self.join.register(cx.waker());
             return Poll::Pending;
         }
         // T2. I1: settled, so only an earlier poll can have taken it.

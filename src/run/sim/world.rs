@@ -9,7 +9,7 @@ use alloc::{
     vec::{self, Vec},
 };
 use core::{
-    cell::{Ref, RefCell, RefMut},
+    cell::{Cell, Ref, RefCell, RefMut},
     future::Future,
     mem,
     task::{Context, Waker},
@@ -28,18 +28,25 @@ use crate::sys::Panics;
 
 pub(super) struct World {
     pub(super) ready: Arc<Ready>,
+    pub(super) seed: u64,
+    /// Whether there was ever a source outside: then the order may depend on it.
+    pub(super) outside: Cell<bool>,
     tasks: RefCell<Tasks>,
     timers: RefCell<Timers>,
 }
 
 impl World {
-    pub(super) fn new(picker: Picker) -> Rc<Self> {
-        let (tasks, timers) = (RefCell::new(Tasks::new(picker)), RefCell::default());
-        Rc::new(Self { ready: Arc::new(Ready::new()), tasks, timers })
+    pub(super) fn new(picker: Picker, seed: u64, max_polls: u64) -> Rc<Self> {
+        let (tasks, timers) = (RefCell::new(Tasks::new(picker, max_polls)), RefCell::default());
+        Rc::new(Self { ready: Arc::new(Ready::new()), seed, outside: Cell::new(false), tasks, timers })
     }
 
     pub(super) fn tasks(&self) -> Ref<'_, Tasks> {
         self.tasks.borrow()
+    }
+
+    pub(super) fn tasks_mut(&self) -> RefMut<'_, Tasks> {
+        self.tasks.borrow_mut()
     }
 
     pub(super) fn timers(&self) -> Ref<'_, Timers> {
@@ -84,6 +91,11 @@ impl World {
         self.tasks.borrow_mut().begin(slot, now).0
     }
 
+    /// Ends a poll of the future of `block_on`.
+    pub(super) fn end_main(&self, slot: usize, waker: Waker) {
+        self.tasks.borrow_mut().end_main(slot, waker);
+    }
+
     /// Polls a spawned task once.
     pub(super) fn poll(&self, slot: usize) {
         let now = self.now();
@@ -91,9 +103,12 @@ impl World {
         let retire = Retire { world: self, slot };
         let mut fut = fut; // dropped before `retire`, also when the poll panics
         if fut.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            drop(fut); // I1
+            self.tasks.borrow_mut().finish(slot, waker);
+            mem::forget(retire);
             return;
         }
-        let doomed = self.tasks.borrow_mut().end(slot, fut);
+        let doomed = self.tasks.borrow_mut().end(slot, fut, waker);
         match doomed {
             None => mem::forget(retire),
             Some(fut) => drop(fut), // I1
@@ -109,9 +124,16 @@ impl World {
         if !self.ready.is_empty() {
             return true; // pushed by the last external source: E3 of ready.rs
         }
-        let Some(deadline) = self.timers().next() else { return false };
-        self.advance_to(deadline);
-        true
+        !self.timers().is_held() && self.advance_to_next()
+    }
+
+    /// Moves the clock on to the next deadline, if there is one.
+    pub(super) fn advance_to_next(&self) -> bool {
+        let next = self.timers().next();
+        next.is_some_and(|deadline| {
+            self.advance_to(deadline);
+            true
+        })
     }
 
     /// Moves the clock on and wakes the sleepers that are due.
@@ -122,7 +144,8 @@ impl World {
 
     /// Reports the tasks that have not ended.
     pub(super) fn stall(&self) -> Stall {
-        Stall::new(self.now(), self.tasks().blocked())
+        let timers = self.timers();
+        Stall::new(timers.now(), timers.next(), self.tasks().blocked())
     }
 
     /// Marks the world as running until the guard is dropped.
