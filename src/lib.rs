@@ -11,8 +11,10 @@ extern crate std;
 mod sys;
 mod wait;
 
+pub mod flow;
 pub mod run;
 pub mod sync;
+pub mod task;
 
 #[cfg(feature = "alloc")]
 #[doc(inline)]

@@ -87,6 +87,37 @@ pub(crate) mod cell {
     }
 }
 
+/// Room for a waker that one side leaves and any side takes.
+#[cfg(all(feature = "alloc", not(testudo_loom)))]
+pub(crate) use atomic_waker::AtomicWaker;
+
+/// The same with a lock, which loom sees.
+#[cfg(all(feature = "alloc", testudo_loom))]
+#[derive(Debug)]
+pub(crate) struct AtomicWaker(loom::sync::Mutex<Option<core::task::Waker>>);
+
+#[cfg(all(feature = "alloc", testudo_loom))]
+impl AtomicWaker {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Mutex::new(None))
+    }
+
+    pub(crate) fn register(&self, waker: &core::task::Waker) {
+        let old = self.0.lock().unwrap().replace(waker.clone());
+        drop(old);
+    }
+
+    pub(crate) fn take(&self) -> Option<core::task::Waker> {
+        self.0.lock().unwrap().take()
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.take() {
+            waker.wake();
+        }
+    }
+}
+
 /// How many wakers are taken out in one hold of the list flag: what a wake-all puts on the stack, in wakers.
 #[cfg(testudo_loom)]
 pub(crate) const BATCH: usize = 2;
@@ -99,6 +130,19 @@ pub(crate) const BATCH: usize = 32;
 /// 32 bytes of stack on a 32-bit target.
 #[cfg(not(any(feature = "std", feature = "critical-section", testudo_loom)))]
 pub(crate) const BATCH: usize = 4;
+
+/// The allocator, or loom's, which knows what was not freed.
+#[cfg(all(feature = "alloc", not(testudo_loom)))]
+pub(crate) use alloc::alloc::{alloc as allocate, dealloc as deallocate};
+#[cfg(all(feature = "alloc", testudo_loom))]
+pub(crate) use loom::alloc::{alloc as allocate, dealloc as deallocate};
+
+/// How many children have their bits in one word of a ready set, and how many are polled without one.
+#[cfg(testudo_loom)]
+pub(crate) const CHILDREN: (usize, usize) = (2, 0);
+/// A word; where asking who was woken begins to pay.
+#[cfg(not(testudo_loom))]
+pub(crate) const CHILDREN: (usize, usize) = (usize::BITS as usize, 16);
 
 /// How many predicates are run for one hold of the list flag, at most; and which of this thread's lots is the innermost.
 #[cfg(all(any(feature = "std", testudo_loom), not(feature = "critical-section")))]
@@ -238,6 +282,15 @@ impl Panics {
         }
         #[cfg(not(feature = "std"))]
         Some(f())
+    }
+
+    /// Whether there was a panic.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn has_caught(&self) -> bool {
+        #[cfg(feature = "std")]
+        return self.first.is_some();
+        #[cfg(not(feature = "std"))]
+        false
     }
 
     /// Lets the first panic go on, unless this thread is unwinding already.
