@@ -11,6 +11,8 @@ use testudo_benches::harness::{self, Entry, Options, Role, Row};
 
 #[path = "barrier.rs"]
 mod barrier;
+#[path = "children.rs"]
+mod children;
 #[path = "condition.rs"]
 mod condition;
 #[path = "event.rs"]
@@ -76,6 +78,7 @@ fn rows(options: &Options) -> Vec<Row> {
         condition::rows(),
         barrier::rows(),
         once::rows(),
+        children::rows(),
     ]
     .into_iter()
     .flatten();
@@ -92,6 +95,7 @@ fn child(row: &str, peer: &str, n: u64) {
         condition::rows(),
         barrier::rows(),
         once::rows(),
+        children::rows(),
     ]
     .into_iter()
     .flatten();

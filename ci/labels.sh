@@ -23,6 +23,19 @@ may_be_unsafe=(
     src/sync/condition.rs
     src/sync/until.rs
     src/sync/once.rs
+    src/task/children/fixed.rs
+    src/task/children/row.rs
+    src/task/ready/block.rs
+    src/task/ready/block/fixed.rs
+    src/task/ready/block/heap.rs
+    src/task/ready/block/memory.rs
+    src/task/cancel.rs
+    src/task/cancel/child.rs
+    src/task/cancel/shared.rs
+    src/task/group/job.rs
+    src/task/group/children.rs
+    src/task/group/inbox.rs
+    src/task/spawned/pile.rs
 )
 need_apt python3 python3-minimal
 python3 ci/labels.py "${may_be_unsafe[@]}"

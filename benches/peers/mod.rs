@@ -3,11 +3,14 @@
 //! A crate without a manual-reset event gets one from its notifications and an `AtomicBool`; such names end in `+ flag`.
 
 pub mod barrier;
+pub mod children;
 pub mod condition;
 pub mod event;
+pub mod group;
 pub mod mutex;
 pub mod once;
 pub mod rwlock;
 pub mod semaphore;
+pub mod token;
 
 pub use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex as Cs;

@@ -18,6 +18,8 @@
 mod block_on;
 #[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
 mod sim;
+#[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
+mod spawn;
 
 #[cfg(feature = "std")]
 pub use self::block_on::block_on;

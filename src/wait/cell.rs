@@ -3,7 +3,7 @@
 //! Registering, waking and taking are lock-free and may be called from interrupts; only one side registers at a time.
 use core::task::Waker;
 
-use atomic_waker::AtomicWaker;
+use crate::sys::{AtomicWaker, const_fn};
 
 /// Room for one waker.
 #[derive(Debug)]
@@ -13,8 +13,10 @@ pub(crate) struct WaitCell {
 
 #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "without std a simulation spins"))]
 impl WaitCell {
-    pub(crate) const fn new() -> Self {
-        Self { waker: AtomicWaker::new() }
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { waker: AtomicWaker::new() }
+        }
     }
 
     /// Puts a clone of `waker` in place of the one before. Look at what is waited for afterwards, not before.

@@ -143,6 +143,12 @@ impl<S: Source> Wait<S> {
         Self { node: Node::new(phase), header: source.header(), source, _pinned: PhantomPinned }
     }
 
+    /// What it waits for.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> &S {
+        &self.source
+    }
+
     /// The source of the wait that `node` begins.
     ///
     /// # Safety

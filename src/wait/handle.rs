@@ -8,7 +8,7 @@ use core::{marker::PhantomData, ops::Deref};
 /// sealed: a handle must lead to the same primitive for as long as it lives, wherever it is moved.
 pub trait Handle: Deref + Clone + sealed::Sealed {}
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 
     impl<P: ?Sized> Sealed for &P {}

@@ -274,8 +274,9 @@ impl<'h, 'a> Head<'h, 'a> {
         Self { held, node }
     }
 
+    /// The pointer by which it was linked.
     #[inline(always)]
-    pub(super) fn address(&self) -> *mut Node {
+    pub(crate) fn address(&self) -> *mut Node {
         self.node
     }
 

@@ -17,7 +17,7 @@
 //! | `batch.rs` | wakers taken out under the flag, woken after it |
 //! | `handle.rs` | `&P`, `Rc<P>`, `Arc<P>`: how futures and guards reach their primitive |
 //! | `thread.rs` | the waker of a blocked thread |
-//! | `cell.rs` | a cell for one waiter, which `run::Sim` uses |
+//! | `cell.rs` | a cell for one waiter, which `run::Sim` and `TaskGroup` use |
 //! | `stall.rs` | tests that stop a thread at work on a list |
 //!
 //! **Signalling never waits.** Whoever finds the flag taken leaves its request in the word; the holder looks at the word
@@ -26,7 +26,7 @@
 //! [`Line`](line::Line) over offers) without foreign code; whose predicate is in a notifier's [`Lot`](lot::Lot) waits for that.
 
 pub(crate) mod batch;
-#[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
+#[cfg(feature = "alloc")]
 pub(crate) mod cell;
 mod front;
 pub(crate) mod future;
@@ -44,11 +44,11 @@ pub(crate) mod word;
 #[cfg(test)]
 pub(crate) mod stall;
 
-pub(crate) use batch::wake_alone;
+pub(crate) use batch::{Batch as WaitBatch, wake_alone};
 pub(crate) use future::{Source, Wait, header_of, wait_future};
 pub use handle::Handle;
 pub(crate) use handle::Reaches;
-pub(crate) use held::Held;
+pub(crate) use held::{Head, Held};
 pub(crate) use line::{InLine, InLinePolicy, Line, Place, Stock};
 pub(crate) use lot::Lot;
 pub(crate) use node::Node;

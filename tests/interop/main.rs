@@ -13,6 +13,7 @@ use std::{
 
 mod cross;
 mod executors;
+mod groups;
 mod scenarios;
 
 use executors::Task;

@@ -5,13 +5,17 @@
 #![allow(clippy::arc_with_non_send_sync, reason = "loom's threads are one thread, and its cells check every access")]
 
 mod barrier;
+mod children;
 mod condition;
 mod event;
+mod group;
 mod list;
 mod mutex;
 mod once;
 mod queue;
 mod rwlock;
 mod semaphore;
+mod spawned;
 mod support;
 mod thread;
+mod token;

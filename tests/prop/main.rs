@@ -5,6 +5,7 @@
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "tests have std")]
 
 mod barrier;
+mod children;
 mod condition;
 mod event;
 mod hand;
@@ -23,6 +24,7 @@ mod queue;
 mod rwlock;
 mod schedule;
 mod semaphore;
+mod token;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 

@@ -8,7 +8,7 @@
 use alloc::{collections::BTreeMap, rc::Rc, vec::Vec};
 use core::{
     fmt,
-    future::Future,
+    future::{Future, IntoFuture},
     mem,
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -18,7 +18,10 @@ use core::{
 use futures_core::FusedFuture;
 
 use super::world::World;
-use crate::wait::phase::POLLED_AFTER_COMPLETION;
+use crate::{
+    task::{Timeout, timeout},
+    wait::phase::POLLED_AFTER_COMPLETION,
+};
 
 /// When a timer fires: its deadline, and its number among all timers, so that equal deadlines fire in order.
 type When = (Duration, u64);
@@ -175,6 +178,61 @@ impl Clock {
     #[doc(alias = "call_at")]
     pub fn sleep_until(&self, deadline: Duration) -> Sleep {
         Sleep { world: Rc::clone(&self.world), deadline, phase: Phase::Idle }
+    }
+
+    /// Runs a future until it is ready or `duration` has passed since this call, as [`timeout`](crate::task::timeout) does.
+    ///
+    /// # asyncio
+    /// Same as `asyncio.timeout`, with the differences of [`timeout`](crate::task::timeout).
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: dropping this future loses what the future it runs loses when it is dropped.
+    ///
+    /// # Errors
+    /// [`Elapsed`](crate::task::Elapsed) when the time had passed while the future was pending.
+    ///
+    /// # Panics
+    /// The future does when polled after completion.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::{future::pending, time::Duration};
+    /// use testudo::{run::Sim, task::Elapsed};
+    ///
+    /// let sim = Sim::new();
+    /// let late = sim.clock().timeout(Duration::from_secs(5), pending::<()>());
+    /// assert_eq!(sim.block_on(late).unwrap(), Err(Elapsed));
+    /// assert_eq!(sim.now(), Duration::from_secs(5));
+    /// ```
+    pub fn timeout<F: IntoFuture>(&self, duration: Duration, fut: F) -> Timeout<Sleep, F::IntoFuture> {
+        timeout(self.sleep(duration), fut)
+    }
+
+    /// Runs a future until it is ready or the clock says `deadline`, as [`timeout`](Clock::timeout) does.
+    ///
+    /// # asyncio
+    /// Same as `asyncio.timeout_at`, with the differences of [`timeout`](crate::task::timeout).
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: dropping this future loses what the future it runs loses when it is dropped.
+    ///
+    /// # Errors
+    /// [`Elapsed`](crate::task::Elapsed) when the deadline came while the future was pending.
+    ///
+    /// # Panics
+    /// The future does when polled after completion.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::{future::ready, time::Duration};
+    /// use testudo::run::Sim;
+    ///
+    /// let sim = Sim::new();
+    /// let prompt = sim.clock().timeout_at(Duration::from_secs(5), ready(1));
+    /// assert_eq!(sim.block_on(prompt).unwrap(), Ok(1));
+    /// ```
+    pub fn timeout_at<F: IntoFuture>(&self, deadline: Duration, fut: F) -> Timeout<Sleep, F::IntoFuture> {
+        timeout(self.sleep_until(deadline), fut)
     }
 
     /// Moves the clock on by `duration`, as [`Sim::advance`](super::Sim::advance) does; also within tasks.

@@ -1,0 +1,208 @@
+//! Groups of children: spawn `n` and join them all.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use testudo::run::block_on;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::harness::{Peer, Role};
+
+/// A crate's way to start children and to wait for them, on one thread.
+pub trait Group: Peer {
+    /// What outlives the group: an executor.
+    type Executor;
+
+    /// Makes it.
+    fn executor() -> Self::Executor;
+
+    /// Starts `n` children, of which each yields `yields` times, waits for all, and returns the sum of what they return.
+    fn run(executor: &Self::Executor, n: usize, yields: usize) -> usize;
+}
+
+/// A child.
+async fn child(n: usize, yields: usize) -> usize {
+    let mut left = yields;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+    n
+}
+
+fn fine(n: usize, yields: usize) -> impl Future<Output = Result<usize, Infallible>> + Send {
+    async move { Ok(child(n, yields).await) }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().expect("a runtime")
+}
+
+macro_rules! peer {
+    ($(#[$doc:meta])* $peer:ident, $name:literal, $role:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $peer;
+
+        impl Peer for $peer {
+            const NAME: &'static str = $name;
+            const ROLE: Role = Role::$role;
+        }
+    };
+}
+
+peer! {
+    /// `TaskGroup`.
+    Testudo, "testudo TaskGroup", Own
+}
+
+impl Group for Testudo {
+    type Executor = ();
+
+    fn executor() {}
+
+    fn run((): &(), n: usize, yields: usize) -> usize {
+        let tg = testudo::task::TaskGroup::new();
+        let sum = block_on(tg.run(async {
+            let handles: Vec<_> = (0..n).map(|n| tg.spawn(fine(n, yields))).collect();
+            let mut sum = 0;
+            for handle in handles {
+                sum += handle.await.unwrap_or(0);
+            }
+            Ok::<_, Infallible>(sum)
+        }));
+        sum.unwrap_or(0)
+    }
+}
+
+peer! {
+    /// `SpawnedGroup` on tokio's current-thread runtime.
+    TestudoSpawned, "testudo SpawnedGroup on tokio", Own
+}
+
+impl Group for TestudoSpawned {
+    type Executor = Runtime;
+
+    fn executor() -> Runtime {
+        runtime()
+    }
+
+    fn run(runtime: &Runtime, n: usize, yields: usize) -> usize {
+        runtime.block_on(async {
+            let group = testudo::task::SpawnedGroup::new(|task: testudo::task::BoxTask| {
+                tokio::spawn(task);
+            });
+            let handles: Vec<_> = (0..n).map(|n| group.spawn(fine(n, yields))).collect();
+            group.join().await.expect("infallible");
+            let mut sum = 0;
+            for handle in handles {
+                sum += handle.await.unwrap_or(0);
+            }
+            sum
+        })
+    }
+}
+
+peer! {
+    /// `tokio::task::JoinSet` on the current-thread runtime.
+    JoinSet, "tokio JoinSet", Peer
+}
+
+impl Group for JoinSet {
+    type Executor = Runtime;
+
+    fn executor() -> Runtime {
+        runtime()
+    }
+
+    fn run(runtime: &Runtime, n: usize, yields: usize) -> usize {
+        runtime.block_on(async {
+            let mut set = tokio::task::JoinSet::new();
+            (0..n).for_each(|n| drop(set.spawn(child(n, yields))));
+            let mut sum = 0;
+            while let Some(outcome) = set.join_next().await {
+                sum += outcome.expect("no panic");
+            }
+            sum
+        })
+    }
+}
+
+peer! {
+    /// `tokio_util::task::TaskTracker` on the current-thread runtime.
+    TaskTracker, "tokio-util TaskTracker", Peer
+}
+
+impl Group for TaskTracker {
+    type Executor = Runtime;
+
+    fn executor() -> Runtime {
+        runtime()
+    }
+
+    fn run(runtime: &Runtime, n: usize, yields: usize) -> usize {
+        runtime.block_on(async {
+            let tracker = tokio_util::task::TaskTracker::new();
+            let handles: Vec<_> = (0..n).map(|n| tracker.spawn(child(n, yields))).collect();
+            tracker.close();
+            tracker.wait().await;
+            let mut sum = 0;
+            for handle in handles {
+                sum += handle.await.expect("no panic");
+            }
+            sum
+        })
+    }
+}
+
+peer! {
+    /// `FuturesUnordered`.
+    Unordered, "futures FuturesUnordered", Peer
+}
+
+impl Group for Unordered {
+    type Executor = ();
+
+    fn executor() {}
+
+    fn run((): &(), n: usize, yields: usize) -> usize {
+        let mut set: FuturesUnordered<_> = (0..n).map(|n| child(n, yields)).collect();
+        block_on(async {
+            let mut sum = 0;
+            while let Some(value) = set.next().await {
+                sum += value;
+            }
+            sum
+        })
+    }
+}
+
+peer! {
+    /// `moro::async_scope!`.
+    Moro, "moro", Peer
+}
+
+impl Group for Moro {
+    type Executor = ();
+
+    fn executor() {}
+
+    fn run((): &(), n: usize, yields: usize) -> usize {
+        block_on(moro::async_scope!(|scope| {
+            let jobs: Vec<_> = (0..n).map(|n| scope.spawn(child(n, yields))).collect();
+            let mut sum = 0;
+            for job in jobs {
+                sum += job.await;
+            }
+            sum
+        }))
+    }
+}
