@@ -6,7 +6,8 @@ use crate::sys::const_fn;
 
 /// A semaphore that refuses to have more free permits than it began with.
 ///
-/// What is compared is the number of permits that are free now: one that is added while another is out is not noticed.
+/// What is compared is the number of permits that are free now: one that is added while another is out is not noticed, and the
+/// other is lost when it is dropped.
 ///
 /// [`Semaphore::acquire_with`] and its like take permits through any handle to it too.
 ///
@@ -240,6 +241,16 @@ impl Sealed for BoundedSemaphore {
     #[inline(always)]
     fn most(&self) -> usize {
         self.max
+    }
+
+    /// Those that would be too many are lost: others were added in their place.
+    fn take_back(&self, mut n: usize) {
+        while n > 0 {
+            match self.add_permits(n) {
+                Ok(()) => return,
+                Err(too_many) => n = n.saturating_sub(too_many.permits - too_many.max),
+            }
+        }
     }
 }
 

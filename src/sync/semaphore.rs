@@ -535,6 +535,9 @@ pub(super) mod sealed {
 
         /// How many permits there can be at most.
         fn most(&self) -> usize;
+
+        /// T2, of permits that were taken.
+        fn take_back(&self, n: usize);
     }
 }
 
@@ -549,6 +552,11 @@ impl sealed::Sealed for Semaphore {
     #[inline(always)]
     fn most(&self) -> usize {
         Self::MAX_PERMITS
+    }
+
+    #[inline(always)]
+    fn take_back(&self, n: usize) {
+        self.release(n);
     }
 }
 
@@ -665,7 +673,7 @@ impl<H: Handle<Target: Permits>> Drop for Permit<H> {
     #[inline]
     fn drop(&mut self) {
         if self.n > 0 {
-            self.handle.semaphore().release(self.n);
+            self.handle.take_back(self.n);
         }
     }
 }
@@ -744,7 +752,7 @@ impl<H: Handle<Target: Permits>, A: Answer> InLinePolicy for Acquiring<H, A> {
     }
 
     fn give_back(&self) {
-        self.stock().release(self.n);
+        self.handle.take_back(self.n);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     future::pending,
     pin::pin,
-    sync::{Arc, Barrier},
+    sync::{Arc, Barrier as Start},
     thread,
     time::Duration,
 };
@@ -11,7 +11,7 @@ use std::{
 use async_executor::LocalExecutor;
 use futures_lite::future::poll_once;
 use testudo::{
-    Condition, Event, Mutex,
+    ArrayQueue, Barrier, Condition, Event, Mutex, RwLock, Semaphore,
     run::{Sim, block_on},
 };
 use tokio::runtime::{Builder, Runtime};
@@ -29,7 +29,7 @@ fn tokio() -> Runtime {
 fn a_tokio_task_signals_a_smol_task_and_a_blocked_thread() {
     watched(|| {
         let event = Arc::new(Event::new());
-        let ready = Arc::new(Barrier::new(2));
+        let ready = Arc::new(Start::new(2));
         let thread = thread::spawn({
             let (event, ready) = (Arc::clone(&event), Arc::clone(&ready));
             move || {
@@ -170,6 +170,29 @@ fn an_executor_that_is_dropped_takes_its_waiters_out_of_line() {
         runtime.block_on(futures_lite::future::yield_now());
     }
     for run_and_drop in dropped {
+        watched(move || {
+            let shared = Arc::new((Semaphore::new(0), RwLock::new(()), ArrayQueue::<u32, 1>::new(), Barrier::new(2)));
+            let guard = shared.1.try_read().unwrap();
+            let [a, b, c] = [(); 3].map(|()| Arc::clone(&shared));
+            run_and_drop(vec![
+                Box::pin(async move {
+                    let turns = futures_lite::future::zip(a.3.wait(), a.0.acquire_many(2)).await;
+                    unreachable!("{turns:?}");
+                }),
+                Box::pin(async move { drop(b.1.write().await) }),
+                Box::pin(async move {
+                    let items = futures_lite::future::zip(c.2.get(), c.2.get()).await;
+                    unreachable!("{items:?}");
+                }),
+            ]);
+            drop(guard);
+            shared.0.add_permits(2);
+            assert_eq!(format!("{:?}", shared.0), "Semaphore { available_permits: 2, waiters: false, closed: false }");
+            assert!(shared.1.try_write().is_some() && shared.3.waiting() == 0);
+            shared.2.try_put(1).unwrap();
+            assert_eq!(shared.2.try_get(), Ok(1));
+            assert_eq!(Arc::strong_count(&shared), 1);
+        });
         watched(move || {
             let shared = Arc::new((Event::new(), Mutex::new(()), Condition::new(0)));
             let guard = shared.1.try_lock().unwrap();

@@ -14,10 +14,12 @@ use std::{
 mod cross;
 mod executors;
 mod groups;
+mod objects;
 mod scenarios;
 
 use executors::Task;
-use scenarios::Scenario;
+use objects::*;
+use scenarios::*;
 
 /// Runs `test` on a thread; a test that hangs fails.
 fn watched(test: impl FnOnce() + Send + 'static) {
@@ -53,6 +55,15 @@ macro_rules! each_scenario {
             a_cancelled_consumer_passes_its_notification_on
             a_notification_goes_to_another_waiter_if_its_own_comes_too_late
             each_notification_answers_one_plain_wait
+            a_semaphore_lets_in_no_more_than_it_has_permits_for
+            large_and_small_requests_for_permits_are_all_served
+            readers_share_an_rwlock_and_writers_are_alone
+            a_barrier_keeps_its_rounds_apart
+            a_party_that_gives_up_takes_its_arrival_back
+            a_cell_is_initialized_once_though_initializers_fail_and_are_cancelled
+            every_item_put_into_a_queue_is_got_once
+            every_item_put_into_an_array_queue_is_got_once
+            joining_a_queue_waits_for_all_that_was_put
         }
     };
     ($executor:ident, $rounds:literal, $run:expr, $($scenario:ident)*) => {
@@ -62,7 +73,7 @@ macro_rules! each_scenario {
             $(
                 #[test]
                 fn $scenario() {
-                    play($rounds, $run, scenarios::$scenario);
+                    play($rounds, $run, super::$scenario);
                 }
             )*
         }

@@ -14,24 +14,24 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    fn new(check: impl FnOnce() + 'static) -> Self {
+    pub fn new(check: impl FnOnce() + 'static) -> Self {
         Self { tasks: Vec::new(), check: Box::new(check) }
     }
 
-    fn task(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+    pub fn task(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.push(Box::pin(task));
     }
 }
 
 /// Lets the others run `n` times.
-async fn yield_times(n: usize) {
+pub async fn yield_times(n: usize) {
     for _ in 0..n {
         yield_now().await;
     }
 }
 
 /// The output of `fut`, unless the others have run `patience` times meanwhile: then `fut` is dropped, even if it could go on.
-async fn with_patience<T>(patience: usize, fut: impl Future<Output = T>) -> Option<T> {
+pub async fn with_patience<T>(patience: usize, fut: impl Future<Output = T>) -> Option<T> {
     let no_more = async {
         yield_times(patience).await;
         None

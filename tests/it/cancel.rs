@@ -2,7 +2,7 @@
 use core::{future::Future, pin::Pin};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use testudo::{Barrier, Condition, Event, Mutex, OnceCell, Semaphore};
+use testudo::{ArrayQueue, Barrier, BoundedSemaphore, Condition, Event, Mutex, OnceCell, Queue, RwLock, Semaphore};
 
 use crate::support::{Probe, permutations, wakes};
 
@@ -188,7 +188,127 @@ fn semaphore_line(name: &'static str, permits: usize, need: usize) -> Line {
     }
 }
 
+/// As [`semaphore_line`], of one permit.
+fn bounded_line() -> Line {
+    let semaphore = Arc::new(BoundedSemaphore::new(1));
+    let (waits, idle) = (semaphore.clone(), semaphore.clone());
+    let held = RefCell::new(Some(Probe::new().now(Semaphore::acquire_with(semaphore, 1))));
+    Line {
+        name: "BoundedSemaphore::acquire",
+        wait: Box::new(move || {
+            let semaphore = waits.clone();
+            Box::pin(async move { drop(Semaphore::acquire_with(semaphore, 1).await) })
+        }),
+        ready: Box::new(|| ()),
+        go: Box::new(move || drop(held.take())),
+        idle: Box::new(move || idle.available_permits() == 1),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Write,
+    UpgradableRead,
+}
+
+/// `held_by`: who has the lock before.
+fn rwlock_line(name: &'static str, access: Access, held_by: Access) -> Line {
+    let lock = Arc::new(RwLock::new(()));
+    let (waits, idle) = (lock.clone(), lock.clone());
+    let (reader, writer) = match held_by {
+        Access::Write => (None, RwLock::try_write_with(lock)),
+        _ => (RwLock::try_read_with(lock), None),
+    };
+    let held = RefCell::new((reader, writer));
+    Line {
+        name,
+        wait: Box::new(move || {
+            let lock = waits.clone();
+            match access {
+                Access::Read => Box::pin(async move { drop(RwLock::read_with(lock).await) }),
+                Access::Write => Box::pin(async move { drop(RwLock::write_with(lock).await) }),
+                Access::UpgradableRead => Box::pin(async move { drop(RwLock::upgradable_read_with(lock).await) }),
+            }
+        }),
+        ready: Box::new(|| ()),
+        go: Box::new(move || held.replace((None, None)).0.map_or((), drop)),
+        idle: Box::new(move || !idle.is_locked()),
+    }
+}
+
+/// Getters and putters of one place; each puts back what it got, or gets back what it put. And those who wait for all to be done.
+macro_rules! queue_lines {
+    ($name:literal, $queue:expr, $put_with:path, $get_with:path, $join_with:path) => {{
+        let getters = {
+            let queue = Arc::new($queue);
+            let (waits, puts, idle) = (queue.clone(), queue.clone(), queue);
+            Line {
+                name: concat!($name, "::get"),
+                wait: Box::new(move || {
+                    let queue = waits.clone();
+                    Box::pin(async move {
+                        let item = $get_with(queue.clone()).await.unwrap();
+                        queue.try_put(item).unwrap();
+                    })
+                }),
+                ready: Box::new(|| ()),
+                go: Box::new(move || puts.try_put(7).unwrap()),
+                idle: Box::new(move || idle.try_get() == Ok(7) && idle.is_empty()),
+            }
+        };
+        let putters = {
+            let queue = Arc::new($queue);
+            queue.try_put(7).unwrap();
+            let (waits, gets, idle) = (queue.clone(), queue.clone(), queue);
+            Line {
+                name: concat!($name, "::put"),
+                wait: Box::new(move || {
+                    let queue = waits.clone();
+                    Box::pin(async move {
+                        $put_with(queue.clone(), 8).await.unwrap();
+                        assert_eq!(queue.try_get(), Ok(8));
+                    })
+                }),
+                ready: Box::new(|| ()),
+                go: Box::new(move || assert_eq!(gets.try_get(), Ok(7))),
+                idle: Box::new(move || idle.is_empty()),
+            }
+        };
+        let joiners = {
+            let queue = Arc::new($queue);
+            queue.try_put(7).unwrap();
+            let (waits, done, idle) = (queue.clone(), queue.clone(), queue);
+            Line {
+                name: concat!($name, "::join"),
+                wait: Box::new(move || Box::pin($join_with(waits.clone()))),
+                ready: Box::new(|| ()),
+                go: Box::new(move || done.task_done().unwrap()),
+                idle: Box::new(move || idle.unfinished() == 0),
+            }
+        };
+        [getters, putters, joiners]
+    }};
+}
+
 fn lines() -> Vec<Line> {
+    let queues = [
+        queue_lines!(
+            "ArrayQueue",
+            ArrayQueue::<u32, 1>::new(),
+            ArrayQueue::put_with,
+            ArrayQueue::get_with,
+            ArrayQueue::join_with
+        ),
+        queue_lines!("Queue", Queue::bounded(1), Queue::put_with, Queue::get_with, Queue::join_with),
+        queue_lines!("Queue, priority", Queue::priority(1), Queue::put_with, Queue::get_with, Queue::join_with),
+    ];
+    let mut lines = primitive_lines();
+    lines.extend(queues.into_iter().flatten());
+    lines
+}
+
+fn primitive_lines() -> Vec<Line> {
     vec![
         event_line(),
         barrier_line(),
@@ -198,6 +318,11 @@ fn lines() -> Vec<Line> {
         semaphore_line("Semaphore::acquire", 1, 1),
         semaphore_line("Semaphore::acquire_many", 3, 3),
         semaphore_line("Semaphore::acquire, of many", 200, 1),
+        bounded_line(),
+        rwlock_line("RwLock::read", Access::Read, Access::Write),
+        rwlock_line("RwLock::write", Access::Write, Access::Read),
+        rwlock_line("RwLock::write, behind a writer", Access::Write, Access::Write),
+        rwlock_line("RwLock::upgradable_read", Access::UpgradableRead, Access::Write),
         condition_lock_line(),
         condition_line("Condition::wait", Way::Wait, false),
         condition_line("Condition::wait, notified", Way::Wait, true),
@@ -367,6 +492,9 @@ fn futures_that_were_not_polled_owe_nothing() {
     let semaphore = Arc::new(Semaphore::new(1));
     drop((semaphore.acquire(), semaphore.acquire_checked(1), Semaphore::acquire_with(semaphore.clone(), 1)));
     assert_eq!((semaphore.available_permits(), Arc::strong_count(&semaphore)), (1, 1));
+    let queue = Arc::new(ArrayQueue::<_, 1>::new());
+    drop((queue.get(), ArrayQueue::get_with(queue.clone()), queue.join(), queue.put(Arc::new(())), queue.stream()));
+    assert!(queue.is_empty() && Arc::strong_count(&queue) == 1);
     let shared = (Arc::new(Event::new()), Arc::new(Mutex::new(())), Arc::new(Condition::new(())));
     drop(Event::wait_with(shared.0.clone()));
     drop(Mutex::lock_with(shared.1.clone()));

@@ -8,7 +8,10 @@ use std::{
     thread,
 };
 
-use testudo::{Condition, Event, Mutex, MutexGuard, run::block_on};
+use testudo::{
+    ArrayQueue, Barrier, BoundedSemaphore, Condition, Event, Mutex, MutexGuard, OnceCell, Queue, RwLock, Semaphore,
+    run::block_on,
+};
 
 use crate::support::{Probe, Slot, allocations, wakes};
 
@@ -56,7 +59,48 @@ fn uncontended_operations_cost_nothing() {
         drop(task.now(cond.wait_for(guard, |n| *n == 1)));
         drop(task.now(cond.wait_until(|n| *n == 1)));
         drop(cond.wait_until_blocking(|n| *n == 1));
+
+        let semaphore = Semaphore::new(2);
+        drop((task.now(semaphore.acquire()), semaphore.try_acquire()));
+        drop(task.now(semaphore.acquire_checked(2)));
+        drop(semaphore.acquire_blocking());
+        semaphore.add_permits(1);
+        drop(task.now(BoundedSemaphore::new(1).acquire()));
+        semaphore.close();
+
+        let lock = RwLock::new(1);
+        drop((task.now(lock.read()), task.now(lock.upgradable_read()), lock.try_read()));
+        drop(task.now(task.now(lock.upgradable_read()).upgrade()).downgrade());
+        drop(task.now(lock.write()));
+
+        let barrier = Barrier::new(1);
+        task.now(barrier.wait()).unwrap();
+        barrier.abort();
+        barrier.reset();
+
+        let cell = OnceCell::new();
+        assert_eq!(*task.now(cell.get_or_init(async || 7)), 7);
+        task.now(cell.wait());
+
+        let queue = ArrayQueue::<_, 2>::new();
+        task.now(queue.put(1)).unwrap();
+        queue.try_put(2).unwrap();
+        assert_eq!((task.now(queue.get()), queue.try_get()), (Ok(1), Ok(2)));
+        queue.task_done().unwrap();
+        queue.task_done().unwrap();
+        task.now(queue.join());
+        queue.close();
     });
+    let queues = [Queue::bounded(2), Queue::unbounded(), Queue::lifo(2), Queue::priority(2)];
+    for queue in &queues {
+        queue.try_put(0).unwrap(); // an unbounded one makes its first block
+        queue.try_get().unwrap();
+        free(|| {
+            task.now(queue.put(1)).unwrap();
+            queue.try_put(2).unwrap();
+            assert!(task.now(queue.get()).is_ok() && queue.try_get().is_ok());
+        });
+    }
     assert_eq!((task.clones(), task.wakes()), (0, 0));
 }
 
@@ -336,6 +380,59 @@ fn passing_a_notification_on_costs_no_allocation_and_one_wake() {
         drop(tasks[2].ready(waits[2].as_mut().unwrap()));
     });
     assert_eq!(wakes(&tasks), [1, 1, 1]);
+}
+
+// ---- permits, readers, rounds, values, items
+
+/// A line of `n`: each is polled once, `go` lets all of them go on, each is polled a second time.
+#[track_caller]
+fn two_polls_each<F: Future>(n: usize, make: impl Fn() -> F, go: impl FnOnce()) {
+    let (tasks, mut waits) = (Probe::many(n), boxed(n, make));
+    free(|| {
+        for (task, wait) in tasks.iter().zip(&mut waits) {
+            task.pends(wait);
+        }
+        go();
+        for (task, wait) in tasks.iter().zip(&mut waits) {
+            drop(task.ready(wait));
+        }
+    });
+    assert!(tasks.iter().all(|task| task.clones() == 1 && task.wakes() == 1 && task.kept() == 0));
+}
+
+#[test]
+fn every_waiter_of_the_others_costs_two_polls_one_clone_and_one_wake_too() {
+    for n in [1, 2, 100] {
+        let semaphore = Semaphore::new(0);
+        two_polls_each(n, || semaphore.acquire(), || semaphore.add_permits(1));
+        two_polls_each(n, || semaphore.acquire_checked(2), || semaphore.add_permits(1));
+        let lock = RwLock::new(());
+        let guard = lock.try_write();
+        two_polls_each(n, || lock.read(), || drop(guard));
+        let guard = lock.try_read();
+        two_polls_each(n, || lock.write(), || drop(guard));
+        let guard = lock.try_write();
+        two_polls_each(n, || lock.upgradable_read(), || drop(guard));
+        let (barrier, last) = (Barrier::new(n + 1), Probe::new());
+        two_polls_each(n, || barrier.wait(), || assert!(last.now(barrier.wait()).unwrap().is_leader()));
+        two_polls_each(n, || barrier.wait(), || barrier.reset());
+        let cell = OnceCell::new();
+        two_polls_each(n, || cell.wait(), || cell.set(7).unwrap());
+        let queue = ArrayQueue::<_, 100>::new();
+        two_polls_each(n, || queue.get(), || (0..n).for_each(|item| queue.try_put(item).unwrap()));
+        (0..100).for_each(|item| queue.try_put(item).unwrap());
+        two_polls_each(n, || queue.put(7), || (0..n).for_each(|item| assert_eq!(queue.try_get(), Ok(item))));
+        two_polls_each(n, || queue.join(), || (0..100 + 2 * n).for_each(|_| queue.task_done().unwrap()));
+        two_polls_each(n, || queue.put(7), || assert!(queue.close()));
+        for queue in [Queue::bounded(100), Queue::lifo(100), Queue::priority(100)] {
+            (0..100).for_each(|item| queue.try_put(item).unwrap()); // it grows as it is filled for the first time
+            (0..100).for_each(|_| _ = queue.try_get().unwrap());
+            two_polls_each(n, || queue.get(), || (0..n).for_each(|item| queue.try_put(item).unwrap()));
+            (0..100).for_each(|item| queue.try_put(item).unwrap());
+            two_polls_each(n, || queue.put(7), || (0..n).for_each(|_| _ = queue.try_get().unwrap()));
+            assert_eq!(queue.close_now(), 100);
+        }
+    }
 }
 
 // ---- what is kept

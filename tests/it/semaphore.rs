@@ -279,6 +279,22 @@ fn a_bounded_semaphore_refuses_a_permit_too_many_and_names_both_counts() {
 }
 
 #[test]
+fn a_permit_of_a_bounded_semaphore_that_was_replaced_is_lost_when_it_is_dropped() {
+    let (semaphore, task) = (BoundedSemaphore::new(2), Probe::new());
+    let (one, other) = (semaphore.try_acquire().unwrap(), semaphore.try_acquire().unwrap());
+    semaphore.add_permits(1).unwrap();
+    drop(one);
+    drop(other);
+    assert_eq!(semaphore.available_permits(), 2);
+    // Also one that a future was handed or took and never gave out.
+    let held = semaphore.try_acquire_many(2).unwrap();
+    let wait = task.start(semaphore.acquire_many(2));
+    drop(held);
+    drop(wait);
+    assert_eq!(semaphore.available_permits(), 2);
+}
+
+#[test]
 fn waiters_of_a_bounded_semaphore_wait_as_those_of_any() {
     let (semaphore, task) = (BoundedSemaphore::new(2), Probe::new());
     let permits = task.now(semaphore.acquire_many(2));

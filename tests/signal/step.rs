@@ -30,8 +30,10 @@ static ACTION: AtomicUsize = AtomicUsize::new(0);
 static NOTIFIED: AtomicUsize = AtomicUsize::new(0);
 const TRAP_FLAG: i64 = 0x100;
 
+mod stock;
+
 /// What the handler does.
-const ACTIONS: [fn(); 4] = [
+const ACTIONS: [fn(); 10] = [
     || EVENT.set(),
     || {
         EVENT.set();
@@ -44,11 +46,21 @@ const ACTIONS: [fn(); 4] = [
             NOTIFIED.fetch_add(1, SeqCst);
         }
     },
+    stock::add_permit,
+    stock::borrow_permit,
+    stock::array::put,
+    stock::array::get,
+    stock::heap::put,
+    stock::heap::get,
 ];
 const SET: usize = 0;
 const SET_AND_CLEAR: usize = 1;
 const BARGE: usize = 2;
 const NOTIFY: usize = 3;
+const ADD_PERMIT: usize = 4;
+const BORROW_PERMIT: usize = 5;
+const SLOTS_PUT: usize = 6; // and get
+const BUFFER_PUT: usize = 8; // and get
 
 extern "C" fn handler(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
     if COUNT.fetch_add(1, SeqCst) + 1 == AT.load(SeqCst) {
@@ -298,5 +310,6 @@ fn a_signal_handler_signals_after_every_instruction() {
         if op != Op::Signal {
             at_every_instruction(&format!("Mutex, {op:?}, free"), |at| lock_case(at, true, op));
         }
+        stock::cases(op);
     }
 }
