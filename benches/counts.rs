@@ -17,8 +17,12 @@ mod children;
 mod condition;
 #[path = "event.rs"]
 mod event;
+#[path = "generator.rs"]
+mod generator;
 #[path = "mutex.rs"]
 mod mutex;
+#[path = "offload.rs"]
+mod offload;
 #[path = "once.rs"]
 mod once;
 #[path = "rwlock.rs"]
@@ -79,6 +83,8 @@ fn rows(options: &Options) -> Vec<Row> {
         barrier::rows(),
         once::rows(),
         children::rows(),
+        generator::rows(),
+        offload::rows(),
     ]
     .into_iter()
     .flatten();
@@ -96,6 +102,8 @@ fn child(row: &str, peer: &str, n: u64) {
         barrier::rows(),
         once::rows(),
         children::rows(),
+        generator::rows(),
+        offload::rows(),
     ]
     .into_iter()
     .flatten();

@@ -36,6 +36,8 @@ may_be_unsafe=(
     src/task/group/children.rs
     src/task/group/inbox.rs
     src/task/spawned/pile.rs
+    src/flow/generator/body.rs
+    src/run/offload/job.rs
 )
 need_apt python3 python3-minimal
 python3 ci/labels.py "${may_be_unsafe[@]}"

@@ -38,6 +38,7 @@ async fn child(n: usize, yields: usize) -> usize {
     n
 }
 
+#[allow(clippy::manual_async_fn, reason = "says that it is Send")]
 fn fine(n: usize, yields: usize) -> impl Future<Output = Result<usize, Infallible>> + Send {
     async move { Ok(child(n, yields).await) }
 }

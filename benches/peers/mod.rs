@@ -6,6 +6,7 @@ pub mod barrier;
 pub mod children;
 pub mod condition;
 pub mod event;
+pub mod generator;
 pub mod group;
 pub mod mutex;
 pub mod once;

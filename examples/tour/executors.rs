@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use std::{
 use clap::ValueEnum;
 use testudo::{
     Event,
-    run::{Clock, Sim, block_on},
+    run::{BlockingPool, Clock, Job, Outside, Pool, Sim, block_on},
 };
 
 use crate::{
@@ -23,6 +24,10 @@ use crate::{
 pub trait Env: Clone {
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
     fn say(&self, text: impl Into<String>);
+    /// What says something from another thread.
+    fn voice(&self) -> impl Fn(String) + Send + 'static;
+    /// Threads for blocking work.
+    fn pool(&self) -> impl Pool;
 }
 
 /// What a program said, and who was left waiting if it could not end.
@@ -88,6 +93,25 @@ pub(crate) use play;
 pub struct Virtual {
     clock: Clock,
     timeline: Timeline,
+    worker: Outside<Worker>,
+}
+
+/// One thread that does its jobs in order, as the simulation does its tasks.
+#[derive(Clone)]
+struct Worker(mpsc::Sender<Job>);
+
+impl Worker {
+    fn start() -> Self {
+        let (sender, jobs) = mpsc::channel::<Job>();
+        thread::spawn(move || jobs.into_iter().for_each(Job::run));
+        Self(sender)
+    }
+}
+
+impl Pool for Worker {
+    fn execute(&self, job: Job) -> Result<(), Job> {
+        self.0.send(job).map_err(|mpsc::SendError(job)| job)
+    }
 }
 
 impl Env for Virtual {
@@ -98,11 +122,21 @@ impl Env for Virtual {
     fn say(&self, text: impl Into<String>) {
         self.timeline.say(|| self.clock.now(), text.into());
     }
+
+    fn voice(&self) -> impl Fn(String) + Send + 'static {
+        let (timeline, now) = (self.timeline.clone(), self.clock.now()); // which stands still meanwhile
+        move |text| timeline.say(|| now, text)
+    }
+
+    fn pool(&self) -> impl Pool {
+        self.worker.clone()
+    }
 }
 
 /// The timers of some executor.
-pub trait Timer: Clone {
+pub trait Timer: Clone + 'static {
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send;
+    fn pool() -> impl Pool;
 }
 
 /// Those of `async-io`, which smol uses and which run on any executor.
@@ -113,6 +147,10 @@ impl Timer for AsyncIo {
     async fn sleep(duration: Duration) {
         smol::Timer::after(duration).await;
     }
+
+    fn pool() -> impl Pool {
+        BlockingPool
+    }
 }
 
 /// Those of tokio.
@@ -122,6 +160,10 @@ pub struct TokioTime;
 impl Timer for TokioTime {
     async fn sleep(duration: Duration) {
         tokio::time::sleep(duration).await;
+    }
+
+    fn pool() -> impl Pool {
+        |job: Job| drop(tokio::task::spawn_blocking(move || job.run()))
     }
 }
 
@@ -148,6 +190,15 @@ impl<T: Timer> Env for Real<T> {
     fn say(&self, text: impl Into<String>) {
         self.timeline.say(|| self.start.elapsed() * self.pace.0, text.into());
     }
+
+    fn voice(&self) -> impl Fn(String) + Send + 'static {
+        let (timeline, start, pace) = (self.timeline.clone(), self.start, self.pace.0);
+        move |text| timeline.say(|| start.elapsed() * pace, text)
+    }
+
+    fn pool(&self) -> impl Pool {
+        T::pool()
+    }
 }
 
 /// Ends a program that hangs.
@@ -163,7 +214,8 @@ where
 {
     let (sim, timeline) = (Sim::new(), Timeline::default());
     let _watchdog = watch(Executor::Sim, &timeline);
-    for task in program(Virtual { clock: sim.clock(), timeline: timeline.clone() }) {
+    let worker = sim.outside(Worker::start());
+    for task in program(Virtual { clock: sim.clock(), timeline: timeline.clone(), worker }) {
         sim.spawn(task).detach();
     }
     let stall = sim.run_until_stalled();

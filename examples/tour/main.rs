@@ -17,6 +17,8 @@ mod condition;
 mod echo;
 mod event;
 mod executors;
+mod generator;
+mod offload;
 mod queue;
 mod timeline;
 mod watchdog;
@@ -42,8 +44,12 @@ enum Section {
     Condition,
     /// Three workers that wait for an initialization
     Event,
-    /// A producer, and a consumer that works on five items at a time; with a sentinel, and with `close`
+    /// A producer, and a consumer that works on five items at a time; with a sentinel, with `close`, and by `chunks`
     Queue,
+    /// An asynchronous generator; and one that is left half-way and closed, with a clean-up that awaits
+    Generator,
+    /// Three blocking operations on threads
+    Offload,
     /// A TCP service with a pool of eight resources and 200 clients; on smol only
     Echo,
 }
@@ -112,6 +118,17 @@ fn main() -> ExitCode {
                 compare(sentinel, queue::CPYTHON, queue::play_sentinel, &executors, &mut tally);
                 let close = "15.10.1 Queue, bounded, and closed by the producer";
                 compare(close, queue::CPYTHON, queue::play_close, &executors, &mut tally);
+                let chunks = "15.10.1 Queue, as a stream of chunks";
+                compare(chunks, queue::CPYTHON, queue::play_chunks, &executors, &mut tally);
+            }
+            Section::Generator => {
+                let all = "15.9.1 Asynchronous generator";
+                compare(all, generator::CPYTHON, generator::play_all, &executors, &mut tally);
+                let closed = "15.9.1 Asynchronous generator, left by break, and closed";
+                compare(closed, generator::CPYTHON_CLOSED, generator::play_closed, &executors, &mut tally);
+            }
+            Section::Offload => {
+                compare("15.11.2 run_in_executor", offload::CPYTHON, offload::play, &executors, &mut tally);
             }
             Section::Echo => serve(&mut tally),
         }

@@ -1,8 +1,11 @@
 //! 15.10.1: a queue as a buffer; the consumer works on five items at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use testudo::Queue;
+use testudo::{
+    Queue,
+    flow::{chunks, next},
+};
 
 use crate::{
     executors::{Env, Executor, Pace, Played, play},
@@ -42,6 +45,11 @@ pub fn play_sentinel(executor: Executor, pace: Pace) -> Played {
 /// The better way: the producer closes the queue, and no item has to mean something else.
 pub fn play_close(executor: Executor, pace: Pace) -> Played {
     play!(with_close, executor, pace)
+}
+
+/// Without a list of one's own: the queue as a stream, in chunks.
+pub fn play_chunks(executor: Executor, pace: Pace) -> Played {
+    play!(with_chunks, executor, pace)
 }
 
 /// The tasks of the program.
@@ -137,6 +145,32 @@ fn with_close<E: Env>(env: E) -> Vec<impl Future<Output = ()>> {
                     process(&env, &mut buffer);
                 }
                 process_rest(&env, &buffer);
+            }
+        }
+    };
+    [true, false].into_iter().map(task).collect()
+}
+
+/// The consumer keeps no list, which would be lost with it if it were cancelled.
+fn with_chunks<E: Env>(env: E) -> Vec<impl Future<Output = ()>> {
+    let queue = Arc::new(Queue::bounded(5));
+    let task = |produces| {
+        let (env, queue) = (env.clone(), Arc::clone(&queue));
+        async move {
+            if produces {
+                for item in 0..20 {
+                    env.sleep(Duration::from_millis(50)).await;
+                    if queue.put(item).await.is_err() {
+                        return;
+                    }
+                    env.say(format!("Produced: {item}"));
+                }
+                queue.close();
+            } else {
+                let mut fives = pin!(chunks(queue.stream(), 5));
+                while let Some(buffer) = next(&mut fives).await {
+                    env.say(format!("Processing buffer: {buffer:?}"));
+                }
             }
         }
     };

@@ -16,6 +16,7 @@ mod cancel;
 #[cfg(feature = "std")]
 mod check;
 mod clock;
+mod outside;
 mod policy;
 #[cfg(feature = "std")]
 mod quiet;
@@ -39,6 +40,7 @@ pub use self::{
     build::SimBuilder,
     cancel::{CancelAfter, cancel_after, cancel_at_every_poll, cancel_before},
     clock::{Clock, Hold, Sleep},
+    outside::Outside,
     policy::Policy,
     ready::External,
     schedule::{InvalidSchedule, Schedule},

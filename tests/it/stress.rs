@@ -28,7 +28,7 @@ mod duels;
 mod queue;
 mod rwlock;
 
-fn rounds(usual: usize) -> usize {
+pub fn rounds(usual: usize) -> usize {
     let times = match std::env::var("TESTUDO_ROUNDS").as_deref() {
         Err(_) if cfg!(miri) => 0.005,
         Err(_) => 1.0,

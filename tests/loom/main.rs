@@ -11,6 +11,7 @@ mod event;
 mod group;
 mod list;
 mod mutex;
+mod offload;
 mod once;
 mod queue;
 mod rwlock;
