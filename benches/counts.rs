@@ -25,6 +25,8 @@ mod mutex;
 mod offload;
 #[path = "once.rs"]
 mod once;
+#[path = "queue.rs"]
+mod queue;
 #[path = "rwlock.rs"]
 mod rwlock;
 #[path = "semaphore.rs"]
@@ -85,6 +87,7 @@ fn rows(options: &Options) -> Vec<Row> {
         children::rows(),
         generator::rows(),
         offload::rows(),
+        queue::rows(),
     ]
     .into_iter()
     .flatten();
@@ -104,6 +107,7 @@ fn child(row: &str, peer: &str, n: u64) {
         children::rows(),
         generator::rows(),
         offload::rows(),
+        queue::rows(),
     ]
     .into_iter()
     .flatten();
@@ -134,13 +138,20 @@ fn per_op(row: &Row, entry: &Entry) -> f64 {
     (twice.0 - once.0) / (twice.1 - once.1)
 }
 
+/// The name of an entry of this crate: the row's, and its own where it is not the first of that row.
+fn name(row: &Row, entry: &Entry) -> String {
+    let first = row.entries.iter().find(|entry| entry.role == Role::Own);
+    let is_first = first.is_some_and(|first| first.peer == entry.peer);
+    if is_first { row.name.clone() } else { format!("{} ({})", row.name, entry.peer) }
+}
+
 /// This crate's rows.
 fn count(options: &Options) -> Counts {
     let own = |row: Row| {
-        let entry = row.entries.iter().find(|entry| entry.role == Role::Own)?;
-        Some((row.name.clone(), per_op(&row, entry)))
+        let entries = row.entries.iter().filter(|entry| entry.role == Role::Own);
+        entries.map(|entry| (name(&row, entry), per_op(&row, entry))).collect::<Vec<_>>()
     };
-    rows(options).into_iter().filter_map(own).collect()
+    rows(options).into_iter().flat_map(own).collect()
 }
 
 /// saa spins, and calls the scheduler, for tens of microseconds before a wait registers: nothing to count.
@@ -164,9 +175,9 @@ fn compare(options: &Options) -> Counts {
             let ratio = format!("{:.2}", cost / best.0);
             lines.push(vec![entry.peer.to_owned(), format!("{cost:.1}"), ratio.clone()]);
             if entry.role == Role::Own {
-                own.insert(row.name.clone(), *cost);
+                own.insert(name(&row, entry), *cost);
                 let best = format!("{:.1} ({})", best.0, best.1.peer);
-                summary.push(vec![row.name.clone(), format!("{cost:.1}"), best, ratio]);
+                summary.push(vec![name(&row, entry), format!("{cost:.1}"), best, ratio]);
             }
         }
         println!("\n{}: {}", row.name, row.what);

@@ -7,7 +7,7 @@ use std::task::Context;
 use bumpalo::Bump;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use testudo_benches::harness::{self, Options, Peer, Role};
-use testudo_benches::peers::{condition, event, mutex, rwlock};
+use testudo_benches::peers::{barrier, condition, event, mutex, once, queue, rwlock, semaphore};
 use testudo_benches::poll::{Pinned, pending, pinned, ready, waker};
 
 #[global_allocator]
@@ -76,6 +76,74 @@ fn rwlock<L: rwlock::RwLock>(waits: [usize; 3]) -> Vec<String> {
     line::<L, _>(size_of::<L>(), since, waits, || lock.read())
 }
 
+fn semaphore<S: semaphore::Semaphore>(waits: [usize; 3]) -> Vec<String> {
+    let since = Region::new(ALLOCATOR);
+    let semaphore = S::new(0);
+    line::<S, _>(size_of::<S>(), since, waits, || semaphore.acquire())
+}
+
+fn barrier<B: barrier::Barrier>(waits: [usize; 3]) -> Vec<String> {
+    let since = Region::new(ALLOCATOR);
+    let barrier = B::new(100_000);
+    line::<B, _>(size_of::<B>(), since, waits, || barrier.wait())
+}
+
+fn once<O: once::Once>(waits: [usize; 3]) -> Vec<String> {
+    let since = Region::new(ALLOCATOR);
+    let cell = O::new();
+    let waker = waker();
+    let mut init = pin!(cell.get_or_init(std::future::pending()));
+    pending(init.as_mut(), &mut Context::from_waker(&waker));
+    line::<O, _>(size_of::<O>(), since, waits, || cell.get_or_init(std::future::pending()))
+}
+
+/// How many items the queues of these tables have room for.
+const ROOM: usize = 64;
+
+/// Its bytes are those of the two ends; they and the items are on the heap.
+fn put<Q: queue::Queue>(waits: [usize; 3]) -> Vec<String> {
+    let since = Region::new(ALLOCATOR);
+    let (tx, _rx) = Q::open(ROOM);
+    while Q::try_put(&tx, queue::Item::of(1)) {}
+    line::<Q, _>(size_of::<Q::Tx>() + size_of::<Q::Rx>(), since, waits, || Q::put(&tx, queue::Item::of(1)))
+}
+
+/// As `put`; each wait has an end of its own.
+fn get<Q: queue::Shared>(waits: [usize; 3]) -> Vec<String> {
+    let arena = Bump::with_capacity(4096); // the first waits' ends are not to be counted
+    let since = Region::new(ALLOCATOR);
+    let (tx, rx) = Q::open(ROOM);
+    let end = || arena.alloc(rx.clone());
+    let cells = line::<Q, _>(size_of::<Q::Tx>() + size_of::<Q::Rx>(), since, waits, || Q::get(end()));
+    drop(tx);
+    cells
+}
+
+/// A queue as a plain value, which has no ends: what the tables above cannot show of it.
+fn in_place() {
+    use testudo::ArrayQueue;
+    let of = |name: &str, size: usize, put: usize, get: usize| {
+        [name.to_owned(), size.to_string(), put.to_string(), get.to_string()].to_vec()
+    };
+    let header = ["this crate's", "bytes", "put", "get"].map(str::to_owned).to_vec();
+    let (small, large) = (ArrayQueue::<u64, ROOM>::new(), ArrayQueue::<queue::Large, ROOM>::new());
+    let (word, words) = (testudo::Queue::<u64>::bounded(ROOM), testudo::Queue::<queue::Large>::bounded(ROOM));
+    let lines = vec![
+        header,
+        of("ArrayQueue<u64, 64>", size_of_val(&small), size_of_val(&small.put(1)), size_of_val(&small.get())),
+        of(
+            "ArrayQueue<[u64; 32], 64>",
+            size_of_val(&large),
+            size_of_val(&large.put([1; 32])),
+            size_of_val(&large.get()),
+        ),
+        of("Queue<u64>", size_of_val(&word), size_of_val(&word.put(1)), size_of_val(&word.get())),
+        of("Queue<[u64; 32]>", size_of_val(&words), size_of_val(&words.put([1; 32])), size_of_val(&words.get())),
+    ];
+    println!("\nsizes/queue: bytes of queues and their futures");
+    harness::print(&lines, Options::from_args().markdown);
+}
+
 fn board<B: condition::Board>(waits: [usize; 3]) -> Vec<String> {
     let since = Region::new(ALLOCATOR);
     let board = B::new();
@@ -95,7 +163,9 @@ macro_rules! table {
             $($(
                 lines.push($line::<$peer>($waits));
                 if <$peer>::ROLE == Role::Own {
-                    let allocated = lines.last().is_some_and(|line| line.iter().enumerate().any(|(column, cell)| ![0, 1, 3].contains(&column) && cell != "0"));
+                    // The ends of a queue share it on the heap.
+                    let unasked = if $row.starts_with("sizes/queue") { 4 } else { 2 };
+                    let allocated = lines.last().is_some_and(|line| line.iter().enumerate().any(|(column, cell)| column >= unasked && column != 3 && cell != "0"));
                     assert!(!allocated, "{}: this crate allocates nothing", $row);
                 }
             )+)+
@@ -129,4 +199,28 @@ fn main() {
             condition::FuturesIntrusive, condition::FuturesIntrusiveEvent, condition::TokioNotify,
             condition::TokioWatch, condition::Maitake, condition::EventListener;
     );
+    table!(options, "sizes/semaphore", "semaphores",
+        semaphore WAITERS => semaphore::Testudo, semaphore::AsyncLock, semaphore::Tokio, semaphore::Asyncband,
+            semaphore::Maitake, semaphore::FuturesIntrusiveFair, semaphore::FuturesIntrusiveUnfair;
+        semaphore [1, 1, 1] => semaphore::Embassy, semaphore::Saa;
+    );
+    table!(options, "sizes/barrier", "barriers",
+        barrier WAITERS => barrier::Testudo, barrier::AsyncLock, barrier::Tokio, barrier::Asyncband;
+    );
+    table!(options, "sizes/once", "cells of a u64, and waits for whoever initializes them",
+        once WAITERS => once::Testudo, once::Tokio, once::AsyncLock, once::Asyncband;
+    );
+    table!(options, "sizes/queue_put", "the two ends of a queue of 64 u64, and puts",
+        put WAITERS => queue::TestudoArray<u64, ROOM>, queue::Testudo<u64>, queue::AsyncChannel<u64>, queue::Flume<u64>,
+            queue::Kanal<u64>, queue::Tokio<u64>, queue::Thingbuf<u64>, queue::Asyncband<u64>, queue::AsyncbandMpsc<u64>;
+        put [1, 1, 1] => queue::Embassy<u64, ROOM>;
+    );
+    table!(options, "sizes/queue_get", "the two ends of a queue of 64 u64, and gets",
+        get WAITERS => queue::TestudoArray<u64, ROOM>, queue::Testudo<u64>, queue::AsyncChannel<u64>, queue::Flume<u64>,
+            queue::Kanal<u64>, queue::Asyncband<u64>;
+        get [1, 1, 1] => queue::Embassy<u64, ROOM>;
+    );
+    if options.wants("sizes/queue") {
+        in_place();
+    }
 }

@@ -15,6 +15,7 @@ may_be_unsafe=(
     src/wait/future.rs
     src/wait/line.rs
     src/sync/queue/ring.rs
+    src/sync/queue/chain.rs
     src/wait/batch.rs
     src/wait/line.rs
     src/sync/mutex.rs

@@ -10,6 +10,7 @@ pub mod generator;
 pub mod group;
 pub mod mutex;
 pub mod once;
+pub mod queue;
 pub mod rwlock;
 pub mod semaphore;
 pub mod token;

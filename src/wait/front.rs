@@ -67,6 +67,12 @@ impl Front {
         self.last.is_null()
     }
 
+    /// Whether nobody is behind it. Not to be asked of an empty list.
+    #[inline(always)]
+    pub(super) fn reaches_newest(&self, held: &Held<'_>) -> bool {
+        ptr::eq(self.last, held.newest())
+    }
+
     /// The first behind it.
     pub(super) fn next<'h, 'a>(&self, held: &'h mut Held<'a>) -> Option<Head<'h, 'a>> {
         if self.is_empty() { held.head() } else { Head::at(held, self.last).next() }

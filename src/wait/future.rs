@@ -37,6 +37,9 @@ pub(crate) trait Source {
     /// The token of who took what `admit` allows.
     const ADMITTED: Token = Token::None;
 
+    /// Bits that are not true any more when somebody gets in line.
+    const JOINS_WITHOUT: Bits = Bits::NONE;
+
     fn header(&self) -> Self::Header;
 
     /// Where it waits.
@@ -66,6 +69,13 @@ pub(crate) trait Source {
 
     /// A linked node is polled: takes for it what is kept outside the word.
     fn take_linked(&self, _held: &mut Held<'_>, _node: &Node) -> bool {
+        false
+    }
+
+    /// The only node in line is polled, the word's bits were these: takes for it what is kept outside the word, without the
+    /// flag.
+    #[inline(always)]
+    fn take_alone(&self, _bits: Bits) -> bool {
         false
     }
 
@@ -171,7 +181,9 @@ impl<S: Source> Wait<S> {
     fn get_in_line(&self, seen: Word, waker: &Waker) -> Phase {
         let list = self.source.list();
         // SAFETY: I1, I2: pinned by `poll`, Idle, and `drop` takes it out.
-        if unsafe { list.enroll(seen, self.linkable(), waker.clone(), |bits| self.source.admit(bits)) } {
+        if unsafe {
+            list.enroll(seen, self.linkable(), waker.clone(), S::JOINS_WITHOUT, |bits| self.source.admit(bits))
+        } {
             return self.admitted();
         }
         if EAGER {
@@ -189,8 +201,13 @@ impl<S: Source> Wait<S> {
             Admit::Take(bits) => Some(bits),
             _ => None,
         };
-        if self.source.list().try_leave(&self.node, take) {
-            return self.admitted();
+        if let Some(word) = self.source.list().alone(&self.node) {
+            if self.source.take_alone(word.bits()) {
+                return self.leave_taken(word);
+            }
+            if take(word.bits()).is_some_and(|bits| self.source.list().try_empty(word, bits)) {
+                return self.admitted();
+            }
         }
         let mut fresh = None;
         let old = loop {
@@ -238,6 +255,34 @@ impl<S: Source> Wait<S> {
         };
         drop(old);
         Phase::WAITING
+    }
+
+    /// It has what it waited for, and was alone in `word`.
+    #[inline(always)]
+    fn leave_taken(&self, word: Word) -> Phase {
+        if self.source.list().try_empty(word, word.bits()) {
+            self.node.go(Phase::NOTIFIED);
+        } else {
+            self.leave_taken_slowly();
+        }
+        drop(self.node.retire());
+        Phase::NOTIFIED
+    }
+
+    /// It has what it waited for, and others came, or hold the flag.
+    #[cold]
+    #[inline(never)]
+    fn leave_taken_slowly(&self) {
+        let mut held = self.source.list().hold();
+        if self.node.phase() == Phase::WAITING {
+            self.source.leaving(&mut held, &self.node);
+            // SAFETY: I2: Waiting, so it is linked, and sources that take so have no side list.
+            unsafe { held.remove(&self.node, None) };
+        } else {
+            self.node.spend(); // the source was closed, too late
+        }
+        self.node.go(Phase::NOTIFIED); // it has it, whatever panics from here on
+        self.source.settle(held);
     }
 
     /// It took what the state allowed, and is in no list.
@@ -357,7 +402,7 @@ impl<S: Source> Wait<S> {
 impl<S: Source> Future for Wait<S> {
     type Output = S::Output;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
         let this = self.into_ref().get_ref();
         match this.node.phase() {
@@ -406,7 +451,7 @@ macro_rules! wait_future {
         impl<$($gen)*> core::future::Future for $name<$($arg)*> {
             type Output = $out;
 
-            #[inline]
+            #[inline(always)]
             fn poll(
                 self: core::pin::Pin<&mut Self>,
                 cx: &mut core::task::Context<'_>,

@@ -3,18 +3,23 @@
 //! First come, first offered: whoever supplies the [`Stock`] has those in front woken for whom it suffices; they keep their
 //! place and take what they need when they are polled. What is offered can be taken by anybody meanwhile.
 #![allow(unsafe_code)]
-// STATE       word: CLOSED, DUE, and the waiters; the stock is the primitive's
-//                 T1 join       the push of word.rs, then a look at the stock
+// STATE       word: CLOSED, DUE, TOLD, and the waiters; the stock is the primitive's
+//                 T1 join       the push of word.rs, TOLD off; then a look at the stock
 //                 T2 supply     more in the stock, then a look at the word
 //                 T3 ask        w -> w | DUE                    somebody waits, and the flag is taken
-//                 T4 offer      the wakers of those in front are taken and woken; DUE off, but between two batches
+//                 T4 offer      the wakers of those behind the front are taken and woken, who are in it then; DUE off, but
+//                               between two batches; TOLD on if nobody is left
 //                 T5 close      w -> w | CLOSED; all are taken out and Notified, in batches
+//                 T6 return     a look at the stock under the flag; in vain: TOLD off, and the front ends before it
+//                 T7 go alone   TOLD: the only one takes from the stock, and leaves by T5 of word.rs; or, as somebody came,
+//                               under the flag: what is left is offered then
 // INVARIANTS  I1 while the flag is free and DUE is off, what the stock has beyond what the front (front.rs) takes does not
 //                suffice for the first behind it. Of those that a starved head keeps from taking, only the head is offered it.
 //             I2 once CLOSED, nobody gets in line.
 //             I3 a node in the word of a `Line<N>` begins a `Wait<InLine<_>>` whose header is an `N`: nobody else has its list.
 //             I4 until CLOSED is seen, who is in the front leaves it before it leaves the line, or gets a waker.
-// EDGES       E1 T1 x T2: each writes, fences, and looks at what the other wrote: one of the two sees the other.
+//             I5 TOLD: the front reaches the newest. So there is nobody to be told of more: all come, and look at the stock.
+// EDGES       E1 T1, T6 x T2: each writes, fences, and looks at what the other wrote: one of the two sees the other.
 //             E2 T3 (release) -> the holder's next exchange of the word (acquire): it sees the stock as it was supplied.
 use core::{marker::PhantomData, ptr, task::Waker};
 
@@ -123,6 +128,7 @@ impl<P: InLinePolicy> Source for InLine<P> {
     type Output = P::Output;
     type Header = Need<P>;
 
+    const JOINS_WITHOUT: Bits = TOLD; // T1, I5
     const ADMITTED: Token = Token::All; // `admit` lets only those go on whom T5 would tell
 
     fn header(&self) -> Need<P> {
@@ -150,6 +156,7 @@ impl<P: InLinePolicy> Source for InLine<P> {
         if held.bits().has(CLOSED) {
             return false; // I2
         }
+        sys::fence_after_rmw(); // E1: more in the stock, of which nobody was told by T2 because of TOLD, is seen here
         let oldest = held.oldest();
         let in_front = Front::has(held, node);
         let place = match (ptr::eq(oldest, node), node.is_offered(held)) {
@@ -170,6 +177,9 @@ impl<P: InLinePolicy> Source for InLine<P> {
             return true;
         }
         if in_front {
+            while held.bits().has(TOLD) {
+                let _ = held.change(held.bits().without(TOLD)); // T6, I5
+            }
             // SAFETY: I3, I4.
             let front = unsafe { Front::of(held, P::Stock::share) };
             // SAFETY: I3.
@@ -179,6 +189,12 @@ impl<P: InLinePolicy> Source for InLine<P> {
             held.owe(); // refused only because it had not been offered it yet
         }
         false
+    }
+
+    /// T7.
+    #[inline(always)]
+    fn take_alone(&self, bits: Bits) -> bool {
+        bits.has(TOLD) && !bits.has(CLOSED) && self.policy.try_take(Place::Head) // I5
     }
 
     #[inline(always)]
@@ -244,6 +260,7 @@ enum Whom {
 
 const CLOSED: Bits = Bits::own(0);
 const DUE: Bits = Bits::own(1);
+const TOLD: Bits = Bits::own(2);
 
 impl<N: Copy> Line<N> {
     const_fn! {
@@ -291,6 +308,12 @@ impl<N: Copy> Line<N> {
         }
     }
 
+    /// Whether there is somebody who may not have been offered what there is. While the flag is held it may be T6.
+    #[inline(always)]
+    pub(crate) fn has_to_be_told(word: Word) -> bool {
+        !word.is_empty() && (word.is_held() || !word.bits().has(TOLD)) // I5
+    }
+
     /// The word, for somebody who has seen to E1 already.
     #[inline(always)]
     pub(crate) fn peek(&self) -> Word {
@@ -304,7 +327,7 @@ impl<N: Copy> Line<N> {
 
     #[cold]
     fn ask(&self, mut word: Word, stock: &impl Stock<Need = N>, mut whom: Whom) {
-        while !word.is_empty() {
+        while Self::has_to_be_told(word) {
             let tried = if word.is_held() {
                 self.list.try_change(word, word.bits().with(DUE)) // T3. ORDER: E2 release
             } else {
@@ -327,13 +350,15 @@ impl<N: Copy> Line<N> {
     #[inline(always)]
     fn serve_one(&self, mut held: Held<'_>, stock: &impl Stock<Need = N>, whom: Whom) {
         let (bits, mut one) = (held.bits(), None);
-        if !bits.has(CLOSED) && !Self::offer(&mut held, &mut one, stock, whom) {
-            match held.publish(bits) {
-                Ok(mask) => {
-                    mask.leave();
-                    return one.map_or((), wake_alone);
+        if !bits.has(CLOSED) {
+            if let Some(told) = Self::offer(&mut held, &mut one, stock, whom) {
+                match held.publish(bits.with(told)) {
+                    Ok(mask) => {
+                        mask.leave();
+                        return one.map_or((), wake_alone);
+                    }
+                    Err(again) => held = again,
                 }
-                Err(again) => held = again,
             }
         }
         self.serve(held, one, stock, whom);
@@ -387,8 +412,10 @@ impl<N: Copy> Line<N> {
                 return if more { Step::Pass(bits) } else { Step::LetGo(bits) };
             }
             // Who holds the flag between two batches need not have anything to offer: it goes on with these.
-            let more = Self::offer(held, batch, stock, whom);
-            if more { Step::Pass(bits.with(DUE)) } else { Step::LetGo(bits) }
+            match Self::offer(held, batch, stock, whom) {
+                Some(told) => Step::LetGo(bits.with(told)),
+                None => Step::Pass(bits.with(DUE)),
+            }
         });
     }
 
@@ -403,17 +430,17 @@ impl<N: Copy> Line<N> {
         false
     }
 
-    /// T4. True: there is more to offer. O(those who are offered something now).
+    /// T4. Some: the bits that are on from here on. None: there is more to offer. O(those who are offered something now).
     #[inline(always)]
-    fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, wakers: &mut impl Wakers, stock: &S, whom: Whom) -> bool {
+    fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, wakers: &mut impl Wakers, stock: &S, whom: Whom) -> Option<Bits> {
         // SAFETY: I3, I4.
         let mut front = unsafe { Front::of(held, S::share) };
         // One node a masked section: whoever takes it offers the rest to the next.
         let only_head = EAGER || whom == Whom::Head || stock.is_starved();
         if only_head && !front.is_empty() {
-            return false;
+            return Some(Bits::NONE);
         }
-        let Some(mut rest) = S::beyond(stock.rest(), front.takes()) else { return false };
+        let Some(mut rest) = S::beyond(stock.rest(), front.takes()) else { return Some(Bits::NONE) };
         let (mut more, mut next) = (false, front.next(held));
         while let Some(mut head) = next {
             // SAFETY: I3.
@@ -428,7 +455,8 @@ impl<N: Copy> Line<N> {
             wakers.extend(front.push(&mut head, S::share(need)));
             next = if only_head { None } else { head.next() };
         }
+        let told = if front.reaches_newest(held) { TOLD } else { Bits::NONE }; // I5
         front.keep(held);
-        more
+        (!more).then_some(told)
     }
 }

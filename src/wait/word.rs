@@ -230,7 +230,8 @@ impl WaitList {
         }
     }
 
-    /// T1: takes what `admit` allows, or gets `me` in line with `waker`. Says whether it was taken; then it is Notified.
+    /// T1: takes what `admit` allows, or gets `me` in line with `waker`, the bits `without` off. Says whether it was taken;
+    /// then it is Notified.
     ///
     /// # Safety
     /// (a) `me` is Idle, stays valid and in place until it is in no list again, and (b) is aligned for [`Bits`].
@@ -240,6 +241,7 @@ impl WaitList {
         mut word: Word,
         me: *mut Node,
         waker: Waker,
+        without: Bits,
         admit: impl Fn(Bits) -> Admit,
     ) -> bool {
         // SAFETY: (a).
@@ -259,7 +261,7 @@ impl WaitList {
                     node.links(|l| l.older = word.node());
                     node.go(Phase::WAITING); // published by the push, E1
                     node.alone.set(word.is_empty());
-                    Word::new(me, word.bits())
+                    Word::new(me, word.bits().without(without))
                 }
             };
             // A state that takes without changing anything (an event that is set) needs no RMW: E2 acquire was the load.
@@ -274,16 +276,24 @@ impl WaitList {
         }
     }
 
-    /// T5: takes out a node that was pushed on an empty list and is still alone and unheld, if `then` gives bits to leave
-    /// behind. One RMW.
-    #[inline]
-    pub(crate) fn try_leave(&self, node: &Node, then: impl FnOnce(Bits) -> Option<Bits>) -> bool {
+    /// The word, if `node` was pushed on an empty list and is still alone, and nobody holds the flag: a guess.
+    #[inline(always)]
+    pub(crate) fn alone(&self, node: &Node) -> Option<Word> {
         let word = self.guess();
         // Nothing can get in front of a node that was pushed alone: if it is the newest, it is the only one.
-        node.alone.get()
-            && ptr::eq(word.node(), node)
-            && !word.is_held()
-            && then(word.bits()).is_some_and(|bits| self.swap(word, Word::new(ptr::null_mut(), bits)).is_ok())
+        (node.alone.get() && ptr::eq(word.node(), node) && !word.is_held()).then_some(word)
+    }
+
+    /// T5: takes out the only node of `word`, and leaves `bits` behind. One RMW.
+    #[inline(always)]
+    pub(crate) fn try_empty(&self, word: Word, bits: Bits) -> bool {
+        self.swap(word, Word::new(ptr::null_mut(), bits)).is_ok()
+    }
+
+    /// T5, if `node` is [`alone`](WaitList::alone), and `then` gives bits to leave behind.
+    #[inline]
+    pub(crate) fn try_leave(&self, node: &Node, then: impl FnOnce(Bits) -> Option<Bits>) -> bool {
+        self.alone(node).is_some_and(|word| then(word.bits()).is_some_and(|bits| self.try_empty(word, bits)))
     }
 
     /// Lets go of the flag when `step` says that nothing is owed any more (I6), and wakes outside it.

@@ -95,6 +95,117 @@ fn an_unbounded_queue_is_never_full() {
     assert_eq!((queue.len(), queue.capacity(), queue.is_full()), (10_000, None, false));
 }
 
+/// Its rings are of 8, 16, 32, … items: bursts of every size around them, drained to every depth.
+#[test]
+fn an_unbounded_queue_keeps_order_and_counts_as_it_grows() {
+    let (queue, mut put, mut got, mut done) = (Queue::unbounded(), 0, 0, 0);
+    for burst in (1..70).chain([500, 3, 1000, 1]) {
+        for _ in 0..burst {
+            queue.try_put(Box::new(put)).unwrap();
+            put += 1;
+        }
+        for _ in 0..(put - got) / (burst % 3 + 1) {
+            assert_eq!(queue.try_get(), Ok(Box::new(got)));
+            got += 1;
+        }
+        if burst % 2 == 0 {
+            (done..got).for_each(|_| queue.task_done().unwrap());
+            done = got;
+        }
+        assert_eq!((queue.len(), queue.unfinished()), (put - got, put - done));
+    }
+    queue.close();
+    assert_eq!(queue.try_put(Box::new(0)), Err(TryPutError::Closed(Box::new(0))));
+    (got..put).for_each(|i| assert_eq!(queue.try_get(), Ok(Box::new(i))));
+    assert_eq!(queue.try_get(), Err(TryGetError::Closed));
+    (done..put).for_each(|_| queue.task_done().unwrap());
+    assert!(queue.task_done().is_err());
+}
+
+#[test]
+fn an_unbounded_queue_that_has_grown_allocates_no_more() {
+    let queue = Queue::unbounded();
+    let fill_and_drain = || {
+        (0..100).for_each(|i| queue.try_put(i).unwrap());
+        (0..100).for_each(|i| assert_eq!(queue.try_get(), Ok(i)));
+    };
+    assert_eq!(allocations(fill_and_drain).0, 2 * 3, "rings of 16, 32 and 64, behind the one of 8");
+    assert_eq!(allocations(fill_and_drain).0, 2, "one of 128, which has room for all");
+    assert_eq!(allocations(|| (0..50).for_each(|_| fill_and_drain())).0, 0);
+}
+
+#[test]
+fn a_getter_waits_across_the_rings_of_an_unbounded_queue() {
+    let queue = Queue::unbounded();
+    let task = Probe::new();
+    for round in 0..40 {
+        let mut get = task.start(queue.get());
+        (0..=round).for_each(|i| queue.try_put(i).unwrap());
+        assert_eq!(task.ready(&mut get), Ok(0));
+        (1..=round).for_each(|i| assert_eq!(task.now(queue.get()), Ok(i)));
+    }
+    let mut get = task.start(queue.get());
+    queue.close();
+    assert_eq!(task.ready(&mut get), Err(Closed(())));
+}
+
+#[test]
+fn an_unbounded_queue_that_is_closed_while_it_grows_gives_all_back() {
+    for put in 0..40 {
+        let drops = AtomicUsize::new(0);
+        let queue = Queue::unbounded();
+        (0..put).for_each(|_| assert!(queue.try_put(Dropped(&drops, false)).is_ok()));
+        if put % 2 == 0 {
+            assert_eq!(queue.close_now(), put);
+            assert_eq!((queue.len(), queue.unfinished()), (0, 0));
+        } else {
+            assert!(queue.close() && !queue.close());
+            assert_eq!(queue.len(), put);
+            assert!(queue.try_put(Dropped(&drops, false)).is_err());
+            drops.fetch_sub(1, Relaxed);
+        }
+        drop(queue);
+        assert_eq!(drops.load(Relaxed), put);
+    }
+}
+
+#[test]
+fn who_was_woken_and_has_not_been_polled_is_not_asked_again() {
+    // Each further operation finds it in line: that costs no wake, and a poll in vain makes it count again.
+    each_kind!(2, queue => {
+        let tasks = Probe::many(2);
+        let mut gets: Vec<_> = tasks.iter().map(|task| task.start(queue.get())).collect();
+        let _ = [1, 2].map(|item| queue.try_put(item).unwrap());
+        assert_eq!(wakes(&tasks), [1, 1]);
+        let _ = [queue.try_get().unwrap(), queue.try_get().unwrap()];
+        tasks[0].pends(&mut gets[0]);
+        queue.try_put(3).unwrap();
+        assert_eq!(wakes(&tasks), [2, 1]);
+        assert_eq!(tasks[0].ready(&mut gets[0]), Ok(3));
+        tasks[1].pends(&mut gets[1]);
+        queue.try_put(4).unwrap();
+        assert_eq!(wakes(&tasks), [2, 2]);
+        assert_eq!(tasks[1].ready(&mut gets[1]), Ok(4));
+    });
+}
+
+#[test]
+fn who_returns_in_vain_is_told_when_there_is_more_than_those_before_it_take() {
+    let (queue, tasks) = (Queue::bounded(4), Probe::many(3));
+    let mut gets: Vec<_> = tasks.iter().map(|task| task.start(queue.get())).collect();
+    (0..3).for_each(|item| queue.try_put(item).unwrap());
+    (0..3).for_each(|item| assert_eq!(queue.try_get(), Ok(item)));
+    tasks[2].pends(&mut gets[2]); // the other two have yet to come
+    (3..5).for_each(|item| queue.try_put(item).unwrap());
+    assert_eq!(wakes(&tasks), [1, 1, 1]);
+    queue.try_put(5).unwrap();
+    assert_eq!(wakes(&tasks), [1, 1, 2]);
+    for (task, get) in tasks.iter().zip(&mut gets).rev() {
+        assert!(task.ready(get).is_ok());
+    }
+    assert!(queue.is_empty());
+}
+
 #[test]
 fn every_capacity_works() {
     fn check<const N: usize>() {
@@ -257,9 +368,9 @@ fn an_array_queue_is_its_slots_and_64_bytes() {
     check::<u64, 16>();
     check::<[u64; 32], 4>();
     let queue = ArrayQueue::<u64, 1>::new();
-    assert!(size_of_val(&queue.put(1)) <= 80, "{}", size_of_val(&queue.put(1)));
-    assert!(size_of_val(&queue.get()) <= 80, "{}", size_of_val(&queue.get()));
-    assert!(size_of_val(&queue.join()) <= 80, "{}", size_of_val(&queue.join()));
+    assert!(size_of_val(&queue.put(1)) <= 64, "{}", size_of_val(&queue.put(1)));
+    assert!(size_of_val(&queue.get()) <= 64, "{}", size_of_val(&queue.get()));
+    assert!(size_of_val(&queue.join()) <= 64, "{}", size_of_val(&queue.join()));
 }
 
 // ---- cancelling
@@ -775,6 +886,10 @@ fn items_that_panic_when_dropped_are_all_dropped() {
         (0..3).for_each(|i| assert!(queue.try_put(Dropped(&drops, i != 1)).is_ok()));
         assert_eq!(panics(|| drop(queue)), "bad drop");
         assert_eq!(drops.swap(0, Relaxed), 3);
+        let queue = Queue::unbounded();
+        (0..30).for_each(|i| assert!(queue.try_put(Dropped(&drops, i % 7 == 0)).is_ok()));
+        assert_eq!(panics(|| drop(queue)), "bad drop");
+        assert_eq!(drops.swap(0, Relaxed), 30);
         let queue = Queue::bounded(3);
         (0..3).for_each(|i| assert!(queue.try_put(Dropped(&drops, i != 1)).is_ok()));
         assert_eq!(panics(|| queue.close_now()), "bad drop");

@@ -425,6 +425,128 @@ fn a_join_that_begins_after_a_put_is_not_ended_by_what_was_done_before() {
     });
 }
 
+// ---- without a limit: under loom the first ring has one slot
+
+#[test]
+fn two_unbounded_puts_both_of_which_append_a_ring() {
+    explore(|| {
+        let queue = Arc::new(Queue::unbounded());
+        queue.try_put(Box::new(0)).unwrap();
+        let other = spawn({
+            let queue = queue.clone();
+            move || queue.try_put(Box::new(1)).unwrap()
+        });
+        queue.try_put(Box::new(2)).unwrap();
+        other.join();
+        assert_eq!(queue.len(), 3);
+        let got: Vec<_> = std::iter::from_fn(|| queue.try_get().ok()).map(|item| *item).collect();
+        assert!(got == [0, 1, 2] || got == [0, 2, 1]);
+    });
+}
+
+#[test]
+fn e1_unbounded_gets_follow_the_rings_and_see_what_was_put() {
+    explore(|| {
+        let (queue, data) = (Arc::new(Queue::unbounded()), Data::new());
+        let putter = spawn({
+            let (queue, data) = (queue.clone(), data.clone());
+            move || {
+                queue.try_put(Box::new(1)).unwrap();
+                data.write(1);
+                queue.try_put(Box::new(2)).unwrap();
+            }
+        });
+        for expected in [1, 2] {
+            assert_eq!(drive(queue.get()), Ok(Box::new(expected)));
+        }
+        assert_eq!(data.read(), 1);
+        putter.join();
+        assert_eq!(queue.try_get(), Err(TryGetError::Empty));
+    });
+}
+
+#[test]
+fn two_unbounded_gets_on_two_rings() {
+    explore(|| {
+        let queue = Arc::new(Queue::unbounded());
+        (1..=3).for_each(|item| queue.try_put(Box::new(item)).unwrap());
+        let other = spawn({
+            let queue = queue.clone();
+            move || [(); 2].map(|()| *queue.try_get().unwrap())
+        });
+        let mine = *queue.try_get().unwrap();
+        let [first, second] = other.join();
+        assert!(first < second && first + second + mine == 6);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+#[test]
+fn unbounded_close_and_a_put_that_appends() {
+    explore(|| {
+        let queue = Arc::new(Queue::unbounded());
+        queue.try_put(Box::new(1)).unwrap();
+        let waiting = spawn({
+            let queue = queue.clone();
+            move || queue.try_put(Box::new(2)).is_ok()
+        });
+        assert!(queue.close());
+        assert_eq!(queue.try_put(Box::new(3)), Err(TryPutError::Closed(Box::new(3))));
+        let put = waiting.join();
+        assert_eq!(queue.len(), 1 + usize::from(put));
+        assert_eq!(queue.try_get(), Ok(Box::new(1)));
+        assert_eq!(queue.try_get().is_ok(), put);
+        assert_eq!(queue.try_get(), Err(TryGetError::Closed));
+    });
+}
+
+#[test]
+fn e3_a_getter_in_line_is_seen_by_an_unbounded_put_that_appends() {
+    explore(|| {
+        let queue = Arc::new(Queue::unbounded());
+        queue.try_put(Box::new(1)).unwrap();
+        assert!(queue.try_get().is_ok());
+        queue.try_put(Box::new(2)).unwrap();
+        let getter = spawn({
+            let queue = queue.clone();
+            move || [(); 2].map(|()| *drive(queue.get()).unwrap())
+        });
+        queue.try_put(Box::new(3)).unwrap();
+        assert_eq!(getter.join(), [2, 3]);
+    });
+}
+
+// ---- who was told
+
+#[test]
+fn a_getter_that_returns_in_vain_is_seen_by_the_next_putter() {
+    explore(|| {
+        let queue = one();
+        let mut getter = Waiter::waiting(ArrayQueue::get_with(queue.clone()));
+        assert!(try_put(&queue, 1));
+        assert_eq!(try_get(&queue), Some(1)); // it was told, and finds nothing
+        let poll = spawn(move || {
+            getter.poll();
+            getter
+        });
+        assert!(try_put(&queue, 2));
+        assert_eq!(poll.join().arrive(), Ok(Box::new(2)));
+    });
+}
+
+#[test]
+fn a_getter_that_joins_those_who_were_told_is_seen() {
+    explore(|| {
+        let queue = two();
+        let first = Waiter::waiting(ArrayQueue::get_with(queue.clone()));
+        assert!(try_put(&queue, 1)); // the first was told
+        let second = get(&queue);
+        assert!(try_put(&queue, 2));
+        let got = [*first.arrive().unwrap(), *second.join().unwrap()];
+        assert_eq!(got[0] + got[1], 3);
+    });
+}
+
 // ---- behind the lock
 
 #[test]

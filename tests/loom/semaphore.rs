@@ -398,6 +398,48 @@ fn poll_of_the_offered_second_x_cancel_of_the_offered_head() {
     });
 }
 
+/// T7 of line.rs: the only one in line has what it needs before it has left, and somebody gets in line behind it.
+#[test]
+fn poll_of_the_offered_only_waiter_x_join() {
+    explore(|| {
+        let semaphore = new(0);
+        let [only] = line(&semaphore, [1]);
+        semaphore.add_permits(3);
+        let push = poll(acquire(&semaphore, 2));
+        let mut only = only;
+        assert!(only.poll());
+        all_arrive(&semaphore, [only, push.join()], 0);
+    });
+}
+
+/// T6 x T2 of line.rs: what one found gone comes back while it leaves a waker. All in line had been woken before.
+#[test]
+fn e1_return_of_an_offered_x_supply() {
+    explore(|| {
+        let semaphore = new(0);
+        let [head, next] = line(&semaphore, [1, 1]);
+        semaphore.add_permits(2);
+        semaphore.try_acquire_many(2).unwrap().forget();
+        let next = poll(next);
+        semaphore.add_permits(2);
+        all_arrive(&semaphore, [head, next.join()], 0);
+    });
+}
+
+/// The same, alone in line.
+#[test]
+fn e1_return_of_the_offered_only_waiter_x_supply() {
+    explore(|| {
+        let semaphore = new(0);
+        let [only] = line(&semaphore, [1]);
+        semaphore.add_permits(1);
+        semaphore.try_acquire().unwrap().forget();
+        let poll = poll(only);
+        semaphore.add_permits(1);
+        all_arrive(&semaphore, [poll.join()], 0);
+    });
+}
+
 /// The head was overtaken four times: those behind are refused until it has gone on, then they are woken.
 #[test]
 fn i2_starved_head_takes_x_join() {
@@ -612,6 +654,20 @@ fn close_x_poll_of_the_offered_head() {
         drop(head);
         assert!(taken || free == 1);
         all_are_told(&semaphore, [next], 1);
+    });
+}
+
+/// It may have its permit, and be told before it has left that there is nothing more to be had.
+#[test]
+fn close_x_poll_of_the_offered_only_waiter() {
+    explore(|| {
+        let semaphore = new(0);
+        let mut only = checked(&semaphore);
+        assert!(!only.poll());
+        semaphore.add_permits(1);
+        let poll = poll_checked(only);
+        semaphore.close();
+        all_are_told(&semaphore, [poll.join()], 1);
     });
 }
 

@@ -1,12 +1,13 @@
 //! A queue on the heap: bounded or not, in one of three orders.
 use core::fmt;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 use crossbeam_utils::CachePadded;
 
 use super::{
     Buffer, Get, Put, PutAll, QueueJoin, QueueStream, TooManyDone, TryGetError, TryPutError,
     buffer::{Nothing, Refused, Shared, Store},
+    chain::Chain,
     heap::{Kept, Locked},
     methods::queue_methods,
     ring::{Boxed, Pocket, Ring},
@@ -19,7 +20,7 @@ use crate::{sys::atomic::AtomicUsize, wait::Handle};
 /// | made by | order | capacity | kept in | `try_put`, `try_get` in interrupts |
 /// |---|---|---|---|---|
 /// | [`bounded(n)`](Queue::bounded) | first in, first out | n | a lock-free ring, allocated at once | yes |
-/// | [`unbounded()`](Queue::unbounded) | first in, first out | any | a `VecDeque` behind an internal lock | no |
+/// | [`unbounded()`](Queue::unbounded) | first in, first out | any | lock-free rings, each twice as large as the one before, which stay until it is dropped | no |
 /// | [`lifo(n)`](Queue::lifo) | last in, first out | n | a `Vec` behind an internal lock | no |
 /// | [`priority(n)`](Queue::priority) | smallest first, then first in | n | a heap behind an internal lock | no |
 ///
@@ -83,6 +84,8 @@ impl<T> Queue<T> {
 
     /// Returns an empty queue of any number of items: first in, first out.
     ///
+    /// Room is allocated as it is needed, and kept until the queue is dropped: at most four times the most items there were.
+    ///
     /// # Examples
     /// ```
     /// let queue = testudo::Queue::unbounded();
@@ -90,7 +93,7 @@ impl<T> Queue<T> {
     /// assert_eq!(queue.try_get(), Ok(0));
     /// ```
     pub fn unbounded() -> Self {
-        Self::locked(Kept::Fifo(VecDeque::new()), None)
+        Self { shared: Shared::new(Any::Chain(Chain::new())) }
     }
 
     /// Returns an empty queue of up to `n` items: last in, first out.
@@ -107,7 +110,7 @@ impl<T> Queue<T> {
     #[doc(alias = "LifoQueue")]
     #[doc(alias = "stack")]
     pub fn lifo(n: usize) -> Self {
-        Self::locked(Kept::Lifo(Vec::new()), Some(n))
+        Self::locked(Kept::Lifo(Vec::new()), n)
     }
 
     /// Returns an empty queue of up to `n` items: smallest first, and among equals first in, first out.
@@ -131,10 +134,10 @@ impl<T> Queue<T> {
     where
         T: Ord,
     {
-        Self::locked(Kept::heap(), Some(n))
+        Self::locked(Kept::heap(), n)
     }
 
-    fn locked(kept: Kept<T>, capacity: Option<usize>) -> Self {
+    fn locked(kept: Kept<T>, capacity: usize) -> Self {
         Self { shared: Shared::new(Any::Locked(Locked::new(kept, capacity))) }
     }
 
@@ -171,6 +174,7 @@ impl<T> Buffer for Queue<T> {
 #[allow(clippy::large_enum_variant, reason = "one a queue, and the padding of the larger one is meant")]
 pub enum Any<T> {
     Ring(Ring<Boxed<T>, CachePadded<AtomicUsize>>),
+    Chain(Chain<T>),
     Locked(Locked<T>),
 }
 
@@ -178,6 +182,7 @@ macro_rules! either {
     ($this:expr, $store:ident => $call:expr) => {
         match $this {
             Any::Ring($store) => $call,
+            Any::Chain($store) => $call,
             Any::Locked($store) => $call,
         }
     };

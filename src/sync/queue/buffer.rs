@@ -104,7 +104,6 @@ struct Barged(AtomicU8);
 
 impl Barged {
     /// Before it is tried to take from `place`. False: it is the first one's turn (I1).
-    #[inline(always)]
     fn admits(&self, place: Place) -> bool {
         match place {
             Place::Alone | Place::Head => true,
@@ -119,7 +118,6 @@ impl Barged {
     }
 
     /// It was tried.
-    #[inline(always)]
     fn tried(&self, place: Place, done: bool) {
         match place {
             Place::Head if done => self.reset(),
@@ -130,12 +128,13 @@ impl Barged {
         }
     }
 
-    #[cold]
     fn reset(&self) {
-        self.0.fetch_and(0, AcqRel); // ORDER: release and acquire: counted anew for the next in line
+        // ORDER: acquire: under the flag; who counts meanwhile counts for the next in line
+        if self.0.load(Acquire) != 0 {
+            self.0.fetch_and(0, AcqRel); // ORDER: release and acquire: counted anew for the next in line
+        }
     }
 
-    #[cold]
     fn change(&self, f: impl FnMut(u8) -> Option<u8>) -> bool {
         self.0.fetch_update(AcqRel, Acquire, f).is_ok() // ORDER: release and acquire: a count, in one order for all
     }
@@ -188,6 +187,12 @@ impl<S: Store> Items<S> {
     /// T1.
     #[inline(always)]
     pub(super) fn begin(&self, place: Place, pocket: &Pocket<S::Item>) -> Result<(), Nothing> {
+        if place == Place::Alone { self.store.begin_get(pocket) } else { self.begin_in_line(place, pocket) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_in_line(&self, place: Place, pocket: &Pocket<S::Item>) -> Result<(), Nothing> {
         if !self.barged.admits(place) {
             return Err(Nothing::Empty);
         }
@@ -241,6 +246,12 @@ impl<S: Store> Room<S> {
     /// T1.
     #[inline(always)]
     pub(super) fn begin(&self, place: Place, pocket: &Pocket<S::Item>) -> Result<(), Refused> {
+        if place == Place::Alone { self.items.store.begin_put(pocket) } else { self.begin_in_line(place, pocket) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_in_line(&self, place: Place, pocket: &Pocket<S::Item>) -> Result<(), Refused> {
         if !self.items.putters_barged.admits(place) {
             return Err(if self.items.store.is_closed() { Refused::Closed } else { Refused::Full });
         }
@@ -253,7 +264,7 @@ impl<S: Store> Room<S> {
     #[inline(always)]
     fn tell_getters(&self) {
         let word = self.items.getters.peek();
-        if !word.is_empty() {
+        if Line::<()>::has_to_be_told(word) {
             self.items.getters.tell(word, &self.items);
         }
     }
@@ -262,7 +273,7 @@ impl<S: Store> Room<S> {
     #[inline(always)]
     fn tell_putters(&self) {
         let word = self.putters.peek();
-        if !word.is_empty() || Line::<()>::is_closed(word) {
+        if Line::<()>::has_to_be_told(word) || Line::<()>::is_closed(word) {
             self.tell_putters_or_end();
         }
     }

@@ -1,4 +1,4 @@
-//! Items behind a lock: any number of them, last in first out, or smallest first.
+//! Items behind a lock: last in first out, or smallest first.
 //!
 //! Counters say who may put and get; the lock, taken outside the list flags, is held for the move of one item alone, and for
 //! the comparisons of `T: Ord`, which are foreign code.
@@ -13,7 +13,7 @@
 // EDGES       E1 T2 (release) -> T3 (acquire): the items that a getter may have are in.
 //             E2 T2 and T4 end with a fence, and joiners and waiters look after one: who gets in line and then sees no change is seen.
 // INTERRUPT   none of it: the lock may be held by what was interrupted. Masked with `critical-section`, comparisons included.
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 use core::cmp::Ordering as Order;
 
 use super::{
@@ -70,7 +70,6 @@ impl<T> Heap<T> {
 
 /// In which order items come out.
 pub(super) enum Kept<T> {
-    Fifo(VecDeque<T>),
     Lifo(Vec<T>),
     Heap(Heap<T>),
 }
@@ -85,7 +84,6 @@ impl<T> Kept<T> {
 
     fn push(&mut self, item: T) {
         match self {
-            Self::Fifo(items) => items.push_back(item),
             Self::Lifo(items) => items.push(item),
             Self::Heap(heap) => {
                 heap.count += 1;
@@ -96,7 +94,6 @@ impl<T> Kept<T> {
 
     fn pop(&mut self) -> Option<T> {
         match self {
-            Self::Fifo(items) => items.pop_front(),
             Self::Lifo(items) => items.pop(),
             Self::Heap(heap) => heap.pop(),
         }
@@ -105,7 +102,6 @@ impl<T> Kept<T> {
     /// Puts back what was popped, in front.
     fn push_front(&mut self, item: T) {
         match self {
-            Self::Fifo(items) => items.push_front(item),
             Self::Lifo(items) => items.push(item),
             Self::Heap(heap) => heap.push(item, 0),
         }
@@ -127,10 +123,10 @@ pub struct Locked<T> {
 }
 
 impl<T> Locked<T> {
-    /// At most `capacity` items; `None`: any number.
-    pub(super) fn new(kept: Kept<T>, capacity: Option<usize>) -> Self {
-        assert_ne!(capacity, Some(0), "a queue has room for at least one item");
-        let capacity = capacity.unwrap_or(usize::MAX).saturating_mul(ONE);
+    /// At most `capacity` items; with `usize::MAX` any number.
+    pub(super) fn new(kept: Kept<T>, capacity: usize) -> Self {
+        assert_ne!(capacity, 0, "a queue has room for at least one item");
+        let capacity = capacity.saturating_mul(ONE);
         let zero = || AtomicUsize::new(0);
         Self { kept: Mutex::new(kept), capacity, tail: zero(), ready: zero(), head: zero(), freed: zero() }
     }
@@ -184,6 +180,7 @@ impl Drop for Untaken<'_> {
 impl<T> Store for Locked<T> {
     type Item = T;
 
+    #[inline(never)]
     fn begin_put(&self, pocket: &Pocket<T>) -> Result<(), Refused> {
         let room = |tail: usize| tail.wrapping_sub(Self::load(&self.freed)) < self.capacity;
         let tried = Self::change(&self.tail, |tail| {
@@ -198,6 +195,7 @@ impl<T> Store for Locked<T> {
         }
     }
 
+    #[inline(never)]
     fn end_put(&self, pocket: &Pocket<T>) {
         let Some(item) = pocket.try_take() else { return };
         let _ready = Ready(&self.ready); // after the lock is free again
@@ -207,6 +205,7 @@ impl<T> Store for Locked<T> {
         mask.leave();
     }
 
+    #[inline(never)]
     fn begin_get(&self, _: &Pocket<T>) -> Result<(), Nothing> {
         let tried = Self::change(&self.head, |head| {
             let some = head != Self::load(&self.ready);
@@ -219,6 +218,7 @@ impl<T> Store for Locked<T> {
         }
     }
 
+    #[inline(never)]
     fn end_get(&self, pocket: &Pocket<T>) {
         if !pocket.is_empty() {
             return;

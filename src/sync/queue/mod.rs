@@ -10,6 +10,9 @@ mod array;
 mod buffer;
 #[cfg(feature = "alloc")]
 #[allow(missing_debug_implementations, reason = "nobody outside can name the store")]
+mod chain;
+#[cfg(feature = "alloc")]
+#[allow(missing_debug_implementations, reason = "nobody outside can name the store")]
 mod heap;
 mod methods;
 #[allow(missing_debug_implementations, reason = "nobody outside can name the store")]

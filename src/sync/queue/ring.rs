@@ -11,6 +11,7 @@
 //             I2 a slot that is FULL holds an item.
 //             I3 head is not ahead of tail, tail is at most the capacity ahead of head; no T1 after T5.
 //             I4 a pocket is touched by the one poll, drop or call that has its future, or itself, in hand.
+//             I5 a pocket that is full holds an item, which it drops unless that is moved out.
 // EDGES       E1 T2 (release) -> T3's look at the slot (acquire): the item is seen.
 //             E2 T4 (release) -> T1's look at the slot (acquire): the last item was moved out before the next is moved in.
 //             E3 T1 and T3 are followed by a fence: who gets in line and then finds nothing claimed is seen by the claimer.
@@ -49,18 +50,21 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Between T1 and T2.
+    /// Between T1 and T2: moves in what is in a pocket. One copy.
     #[inline(always)]
-    fn write(&self, item: T) {
-        // SAFETY: I1: the caller's alone; E2: the last item is out.
-        self.item.with_mut(|at| unsafe { at.cast::<T>().write(item) });
+    fn fill(&self, from: &Pocket<T>) {
+        assert!(from.full.replace(false), "the pocket is empty");
+        // SAFETY: I1: the caller's alone; E2: the last item is out. I4, I5: the pocket's has been given up above.
+        self.item.with_mut(|at| unsafe { at.copy_from_nonoverlapping(from.item.as_ptr(), 1) });
     }
 
-    /// Between T3 and T4.
+    /// Between T3 and T4: moves out, into an empty pocket. One copy.
     #[inline(always)]
-    fn read(&self) -> T {
-        // SAFETY: I1: the caller's alone; I2, E1: there is an item, which is moved out.
-        self.item.with_mut(|at| unsafe { at.cast::<T>().read() })
+    fn empty(&self, to: &Pocket<T>) {
+        debug_assert!(!to.full.get());
+        // SAFETY: I1: the caller's alone; I2, E1: there is an item, which is the pocket's below. I4, I5: that was empty.
+        self.item.with_mut(|at| unsafe { to.item.as_ptr().copy_from_nonoverlapping(at, 1) });
+        to.full.set(true);
     }
 }
 
@@ -202,7 +206,7 @@ impl<S: Slots, P: Place> Ring<S, P> {
     }
 
     #[inline(always)]
-    fn head(&self) -> usize {
+    pub(super) fn head(&self) -> usize {
         self.head.at().load(Acquire) // ORDER: E3 acquire: whatever a getter did that took before
     }
 
@@ -231,7 +235,7 @@ impl<S: Slots, P: Place> Store for Ring<S, P> {
                 match self.tail.at().compare_exchange_weak(tail, self.after(tail), AcqRel, Relaxed) {
                     Ok(_) => {
                         sys::fence_after_rmw(); // E3
-                        slot.write(pocket.take());
+                        slot.fill(pocket);
                         slot.lap.store(lap | FULL, Release); // T2. ORDER: E1 release
                         mask.leave();
                         return Ok(());
@@ -261,7 +265,7 @@ impl<S: Slots, P: Place> Store for Ring<S, P> {
                 match self.head.at().compare_exchange_weak(head, self.after(head), AcqRel, Relaxed) {
                     Ok(_) => {
                         sys::fence_after_rmw(); // E3
-                        pocket.put(slot.read());
+                        slot.empty(pocket);
                         slot.lap.store(lap.wrapping_add(2 * self.slots.closed()), Release); // T4. ORDER: E2 release
                         mask.leave();
                         return Ok(());
@@ -349,7 +353,9 @@ impl<S: Slots, P: Place> Drop for Ring<S, P> {
 
 /// What a putter is about to put, or what a getter has got and not yet handed out.
 pub struct Pocket<T> {
-    item: Cell<Option<T>>,
+    item: Cell<MaybeUninit<T>>,
+    /// It holds an item (I5).
+    full: Cell<bool>,
     begun: Cell<bool>,
 }
 
@@ -359,36 +365,37 @@ unsafe impl<T: Send> Sync for Pocket<T> {}
 impl<T> Pocket<T> {
     #[inline(always)]
     pub(super) const fn empty() -> Self {
-        Self { item: Cell::new(None), begun: Cell::new(false) }
+        Self { item: Cell::new(MaybeUninit::uninit()), full: Cell::new(false), begun: Cell::new(false) }
     }
 
     #[inline(always)]
     pub(super) const fn with(item: T) -> Self {
-        Self { item: Cell::new(Some(item)), begun: Cell::new(false) }
+        Self { item: Cell::new(MaybeUninit::new(item)), full: Cell::new(true), begun: Cell::new(false) }
     }
 
-    #[inline(always)]
+    #[cfg(feature = "alloc")]
     pub(super) fn put(&self, item: T) {
-        self.item.set(Some(item));
+        debug_assert!(!self.full.get());
+        self.item.set(MaybeUninit::new(item));
+        self.full.set(true);
     }
 
     /// What has to be in it.
     #[inline(always)]
     pub(super) fn take(&self) -> T {
-        self.try_take().unwrap_or_else(|| unreachable!("the pocket is empty"))
+        assert!(self.full.replace(false), "the pocket is empty");
+        // SAFETY: I5 (looked at above): from here on it is the caller's. I4: nobody else reads or writes it.
+        unsafe { self.item.as_ptr().cast::<T>().read() }
     }
 
     #[inline(always)]
     pub(super) fn try_take(&self) -> Option<T> {
-        self.item.take()
+        self.full.get().then(|| self.take())
     }
 
     #[cfg(feature = "alloc")]
     pub(super) fn is_empty(&self) -> bool {
-        let item = self.item.take();
-        let empty = item.is_none();
-        self.item.set(item);
-        empty
+        !self.full.get()
     }
 
     /// Its holder has a right to an item, or to room.
@@ -400,5 +407,15 @@ impl<T> Pocket<T> {
     #[inline(always)]
     pub(super) fn has_begun(&self) -> bool {
         self.begun.get()
+    }
+}
+
+impl<T> Drop for Pocket<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.full.replace(false) {
+            // SAFETY: I5 (looked at above), and dropped once: it is no longer full.
+            unsafe { self.item.get_mut().assume_init_drop() };
+        }
     }
 }

@@ -171,12 +171,13 @@ fn stress_queue_close() {
     let (rounds, dog) = (rounds(20_000), Watchdog::new("queue_close"));
     let mut rng = Rng::new(5);
     for round in 0..rounds {
-        let queue = Arc::new(Queue::bounded(1 + round % 3));
+        let (queue, each) = if round % 5 == 4 { (Queue::unbounded(), 12) } else { (Queue::bounded(1 + round % 3), 4) };
+        let queue = Arc::new(queue);
         let now = round % 4 == 0;
         let pause = rng.below(200);
         let (put, got, dropped) = thread::scope(|s| {
-            let putters =
-                [(); 2].map(|()| s.spawn(|| (0..4).filter(|&item| queue.put_blocking(Box::new(item)).is_ok()).count()));
+            let putters = [(); 2]
+                .map(|()| s.spawn(|| (0..each).filter(|&item| queue.put_blocking(Box::new(item)).is_ok()).count()));
             let getter = s.spawn(|| core::iter::from_fn(|| queue.get_blocking().ok()).count());
             (0..pause).for_each(|_| core::hint::spin_loop());
             let dropped = if now { queue.close_now() } else { usize::from(!queue.close()) };
