@@ -218,7 +218,7 @@ fn spawn_yield<S: Spawn>(n: u64, children: usize) -> Sample {
 }
 
 /// All rows of this file.
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add = |name: &str, what, sizes: &[usize], entries: &dyn Fn(usize) -> Vec<Entry>| {
         for &arg in sizes {

@@ -31,6 +31,8 @@ mod queue;
 mod rwlock;
 #[path = "semaphore.rs"]
 mod semaphore;
+#[path = "shield.rs"]
+mod shield;
 
 /// How much more than its baseline a row may cost.
 const TOLERANCE: f64 = 0.02;
@@ -88,6 +90,7 @@ fn rows(options: &Options) -> Vec<Row> {
         generator::rows(),
         offload::rows(),
         queue::rows(),
+        shield::rows(),
     ]
     .into_iter()
     .flatten();
@@ -108,6 +111,7 @@ fn child(row: &str, peer: &str, n: u64) {
         generator::rows(),
         offload::rows(),
         queue::rows(),
+        shield::rows(),
     ]
     .into_iter()
     .flatten();

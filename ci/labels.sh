@@ -39,6 +39,16 @@ may_be_unsafe=(
     src/task/spawned/pile.rs
     src/flow/generator/body.rs
     src/run/offload/job.rs
+    src/task/shelter.rs
+    src/task/shelter/array.rs
+    src/task/shelter/berth.rs
+    src/task/shelter/heap.rs
+    src/task/shelter/home.rs
+    src/task/shelter/keeper.rs
+    src/task/shelter/shield.rs
+    src/task/shelter/site.rs
+    src/task/shelter/slot.rs
+    src/task/shelter/ticket.rs
 )
 need_apt python3 python3-minimal
 python3 ci/labels.py "${may_be_unsafe[@]}"

@@ -253,6 +253,64 @@ impl Spin {
     }
 }
 
+/// A lock for a few steps of this crate's own code, which do not panic; held with interrupts masked if they have to be.
+#[cfg(not(testudo_loom))]
+#[derive(Debug)]
+pub(crate) struct Latch(atomic::AtomicBool);
+
+#[cfg(not(testudo_loom))]
+impl Latch {
+    pub(crate) const fn new() -> Self {
+        Self(atomic::AtomicBool::new(false))
+    }
+
+    /// Runs `f` alone.
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        use atomic::Ordering::{Acquire, Release};
+        let mask = Mask::enter();
+        // ORDER: one holder sees what the last one did: acquire
+        if self.0.swap(true, Acquire) {
+            self.wait();
+        }
+        let result = f();
+        self.0.store(false, Release); // ORDER: the same: release
+        mask.leave();
+        result
+    }
+
+    #[cold]
+    fn wait(&self) {
+        use atomic::Ordering::{Acquire, Relaxed};
+        let spin = Spin::new();
+        loop {
+            spin.pause();
+            // ORDER: relaxed: a guess; acquire: as in `with`
+            if !self.0.load(Relaxed) && !self.0.swap(true, Acquire) {
+                return;
+            }
+        }
+    }
+}
+
+/// The same, by loom's mutex: it blocks, where a spinning thread would be scheduled without end.
+#[cfg(testudo_loom)]
+#[derive(Debug)]
+pub(crate) struct Latch(loom::sync::Mutex<()>);
+
+#[cfg(testudo_loom)]
+impl Latch {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Mutex::new(()))
+    }
+
+    /// Runs `f` alone.
+    pub(crate) fn with<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _guard = self.0.lock();
+        f()
+    }
+}
+
 /// Runs foreign code that may panic, so that what comes after it is done too; the first panic goes on afterwards.
 /// Without std a panic unwinds at once, and drop guards do what is left.
 #[derive(Debug)]
@@ -302,6 +360,43 @@ impl Panics {
                 std::panic::resume_unwind(panic);
             }
         }
+    }
+}
+
+/// What a panic carries. Without std none is caught, and there is none.
+#[derive(Debug)]
+pub(crate) struct Payload(#[cfg(feature = "std")] alloc::boxed::Box<dyn core::any::Any + Send>);
+
+/// Whether panics can be caught.
+pub(crate) const CATCHES: bool = cfg!(feature = "std");
+
+/// Runs foreign code that may panic. Without std a panic unwinds at once.
+#[inline]
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
+    #[cfg(feature = "std")]
+    return std::panic::catch_unwind(core::panic::AssertUnwindSafe(f)).map_err(Payload);
+    #[cfg(not(feature = "std"))]
+    Ok(f())
+}
+
+impl Payload {
+    /// Lets the panic go on.
+    pub(crate) fn resume(self) -> ! {
+        #[cfg(feature = "std")]
+        std::panic::resume_unwind(self.0);
+        #[cfg(not(feature = "std"))]
+        unreachable!("no panic is caught without std")
+    }
+
+    /// The text of the panic, if it has one.
+    pub(crate) fn text(&self) -> &str {
+        #[cfg(feature = "std")]
+        {
+            let text = self.0.downcast_ref::<&str>().copied();
+            text.or_else(|| self.0.downcast_ref::<alloc::string::String>().map(|text| &**text)).unwrap_or("a value")
+        }
+        #[cfg(not(feature = "std"))]
+        ""
     }
 }
 

@@ -13,6 +13,7 @@ pub mod once;
 pub mod queue;
 pub mod rwlock;
 pub mod semaphore;
+pub mod shield;
 pub mod token;
 
 pub use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex as Cs;

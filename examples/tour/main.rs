@@ -14,12 +14,14 @@ use clap::{
 };
 
 mod condition;
+mod context;
 mod echo;
 mod event;
 mod executors;
 mod generator;
 mod offload;
 mod queue;
+mod shield;
 mod timeline;
 mod watchdog;
 
@@ -50,6 +52,10 @@ enum Section {
     Generator,
     /// Three blocking operations on threads
     Offload,
+    /// A critical task that is shielded while a regular one, or both, are cancelled
+    Shield,
+    /// A connection whose close is awaited, also when the scope is cancelled
+    Context,
     /// A TCP service with a pool of eight resources and 200 clients; on smol only
     Echo,
 }
@@ -129,6 +135,15 @@ fn main() -> ExitCode {
             }
             Section::Offload => {
                 compare("15.11.2 run_in_executor", offload::CPYTHON, offload::play, &executors, &mut tally);
+            }
+            Section::Shield => {
+                let gathered = "15.7.1 shield, the regular task is cancelled";
+                compare(gathered, shield::CPYTHON_GATHERED, shield::play_gathered, &executors, &mut tally);
+                let both = "15.7.1 shield, both are cancelled";
+                compare(both, shield::CPYTHON_CANCELLED, shield::play_cancelled, &executors, &mut tally);
+            }
+            Section::Context => {
+                compare("Context manager", context::CPYTHON, context::play, &executors, &mut tally);
             }
             Section::Echo => serve(&mut tally),
         }

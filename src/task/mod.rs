@@ -15,6 +15,15 @@
     all(feature = "alloc", target_has_atomic = "ptr"),
     doc = "| [`SpawnedGroup`], [`Spawn`] | children in tasks of their own, on any executor |"
 )]
+#![cfg_attr(
+    feature = "alloc",
+    doc = "| [`Shelter`], [`LocalShelter`] | futures that are finished although whoever waited for them is gone |"
+)]
+//! | [`ShelterArray`] | the same without an allocator |
+#![cfg_attr(
+    feature = "alloc",
+    doc = "| [`shield()`] | a future that runs in a task of its own, whoever waits for it |"
+)]
 
 #[cfg(feature = "alloc")]
 mod as_completed;
@@ -26,6 +35,7 @@ mod gather_vec;
 #[cfg(feature = "alloc")]
 mod group;
 mod ready;
+mod shelter;
 #[cfg(feature = "alloc")]
 mod spawn;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -51,3 +61,6 @@ pub use as_completed::{AsCompleted, as_completed, as_completed_in};
 pub use gather::{All, ByArray, ByTuple, Gather, TryAll, TryGather, gather, gather_in, try_gather, try_gather_in};
 #[cfg(feature = "alloc")]
 pub use gather_vec::{AllVec, ByIterator, ByVec, TryAllVec};
+pub use shelter::{Berth, Drain, Reserved, Run, ShelterArray, Shielded};
+#[cfg(feature = "alloc")]
+pub use shelter::{LocalShelter, Lost, Shelter, ShelterOf, Shield, shield, shield_local};

@@ -16,6 +16,7 @@ mod once;
 mod queue;
 mod rwlock;
 mod semaphore;
+mod shelter;
 mod spawned;
 mod support;
 mod thread;

@@ -5,7 +5,6 @@
 use alloc::{boxed::Box, rc::Rc};
 use core::{
     cell::Cell,
-    error::Error,
     fmt,
     future::Future,
     pin::Pin,
@@ -18,29 +17,8 @@ use super::{
     table::{BoxFuture, Doom, Key},
     world::World,
 };
+pub use crate::task::Cancelled;
 use crate::wait::phase::POLLED_AFTER_COMPLETION;
-
-/// The task was cancelled, panicked, or its simulation is gone: there is no output.
-///
-/// # Examples
-/// ```
-/// use testudo::run::{Cancelled, Sim};
-///
-/// let sim = Sim::new();
-/// let task = sim.spawn(core::future::pending::<()>());
-/// task.cancel();
-/// assert_eq!(sim.block_on(task).unwrap(), Err(Cancelled));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Cancelled;
-
-impl fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the task was cancelled")
-    }
-}
-
-impl Error for Cancelled {}
 
 /// What the task and its handle share.
 struct Join<T> {
