@@ -459,7 +459,7 @@ fn everything_has_a_debug_text() {
     assert!(format!("{task:?}").ends_with("finished: false }"));
     assert_eq!(format!("{:?}", sim.spawner()), "Spawner { tasks: 1 }");
     assert_eq!(format!("{:?}", Sim::builder()), "SimBuilder { seed: 0, policy: Fifo }");
-    assert_eq!(Cancelled.to_string(), "the task was cancelled");
+    assert_eq!(Cancelled.to_string(), "cancelled");
 }
 
 assert_impl_all!(External: Send, Sync, Unpin);
