@@ -27,7 +27,7 @@ if [ -z "${RUSTC:-}" ]; then
 fi
 export RUSTC
 "$RUSTC" --version | grep -F "rustc $msrv"
-for features in "" alloc std sim std,sim std,sim,proptest std,sim,critical-section portable-atomic; do
+for features in "" alloc std sim std,sim std,sim,proptest,offload std,sim,critical-section portable-atomic; do
     cargo build --quiet --lib --no-default-features --features "$features"
 done
 echo "done: clippy's incompatible_msrv lint, and a build of the library with $("$RUSTC" --version)"
