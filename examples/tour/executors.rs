@@ -12,7 +12,7 @@ use std::{
 use clap::ValueEnum;
 use testudo::{
     Event,
-    run::{BlockingPool, Clock, Job, Outside, Pool, Sim, block_on},
+    run::{BlockingPool, Clock, Job, Outside, Pool, Sim, block_on, offload},
 };
 
 use crate::{
@@ -28,6 +28,11 @@ pub trait Env: Clone {
     fn voice(&self) -> impl Fn(String) + Send + 'static;
     /// Threads for blocking work.
     fn pool(&self) -> impl Pool;
+    /// Asks the world outside, which takes `latency` for its answer. Virtual time is none of its business: `ask` is told
+    /// how much of that, in real time, is left for it to wait.
+    fn outside<F>(&self, latency: Duration, ask: impl FnOnce(Duration) -> F) -> impl Future<Output = F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static;
 }
 
 /// What a program said, and who was left waiting if it could not end.
@@ -75,14 +80,17 @@ impl fmt::Display for Pace {
 /// Plays a program, a `fn(impl Env) -> Vec<impl Future>`, on an executor.
 ///
 /// This is a macro because the futures are of another type on each executor, `Send` on all but `Sim`, and a generic
-/// function has no way to ask for that.
+/// function has no way to ask for that. A program that has to may come in two forms, the first one for `Sim`.
 macro_rules! play {
     ($program:path, $executor:expr, $pace:expr) => {
+        $crate::executors::play!($program, $program, $executor, $pace)
+    };
+    ($local:path, $sendable:path, $executor:expr, $pace:expr) => {
         match $executor {
-            $crate::executors::Executor::Sim => $crate::executors::sim($program),
-            $crate::executors::Executor::AsyncExecutor => $crate::executors::async_executor($program, $pace),
-            $crate::executors::Executor::Tokio => $crate::executors::tokio($program, $pace),
-            $crate::executors::Executor::Smol => $crate::executors::smol($program, $pace),
+            $crate::executors::Executor::Sim => $crate::executors::sim($local),
+            $crate::executors::Executor::AsyncExecutor => $crate::executors::async_executor($sendable, $pace),
+            $crate::executors::Executor::Tokio => $crate::executors::tokio($sendable, $pace),
+            $crate::executors::Executor::Smol => $crate::executors::smol($sendable, $pace),
         }
     };
 }
@@ -131,10 +139,19 @@ impl Env for Virtual {
     fn pool(&self) -> impl Pool {
         self.worker.clone()
     }
+
+    async fn outside<F>(&self, latency: Duration, ask: impl FnOnce(Duration) -> F) -> F::Output
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.sleep(latency).await;
+        let answer = ask(Duration::ZERO); // on the worker, for which the clock stands still
+        offload(&self.worker, move |_| block_on(answer)).await.expect("the worker loses no job")
+    }
 }
 
 /// The timers of some executor.
-pub trait Timer: Clone + 'static {
+pub trait Timer: Clone + Send + Sync + 'static {
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send;
     fn pool() -> impl Pool;
 }
@@ -198,6 +215,13 @@ impl<T: Timer> Env for Real<T> {
 
     fn pool(&self) -> impl Pool {
         T::pool()
+    }
+
+    fn outside<F>(&self, latency: Duration, ask: impl FnOnce(Duration) -> F) -> impl Future<Output = F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        ask(latency / self.pace.0)
     }
 }
 

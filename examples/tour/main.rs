@@ -2,7 +2,8 @@
 //! 3.13 print; then a TCP service with real sockets.
 //!
 //! Each program is written once, for any executor. On `sim` the clock is virtual, and every line has to come at CPython's
-//! time; on the others it is real but faster, and the order has to be CPython's.
+//! time; on the others it is real but faster, and the order has to be CPython's. Downloads are made over HTTP, from a server
+//! on loopback.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "examples have std")]
 
 use std::{process::ExitCode, time::Instant};
@@ -13,17 +14,21 @@ use clap::{
     error::ErrorKind,
 };
 
+mod completed;
 mod condition;
 mod context;
 mod echo;
 mod event;
 mod executors;
+mod gather;
 mod generator;
+mod group;
 mod offload;
 mod queue;
 mod shield;
 mod timeline;
 mod watchdog;
+mod web;
 
 use executors::{Executor, Pace, Played};
 use timeline::{Order, Step, differences, is_late};
@@ -46,8 +51,14 @@ enum Section {
     Condition,
     /// Three workers that wait for an initialization
     Event,
+    /// Five downloads side by side, over HTTP, also with one host down; and three tasks of which one fails
+    Gather,
+    /// A task group of which one task fails
+    Group,
     /// A producer, and a consumer that works on five items at a time; with a sentinel, with `close`, and by `chunks`
     Queue,
+    /// Three results in the order in which they come
+    Completed,
     /// An asynchronous generator; and one that is left half-way and closed, with a clean-up that awaits
     Generator,
     /// Three blocking operations on threads
@@ -58,6 +69,48 @@ enum Section {
     Context,
     /// A TCP service with a pool of eight resources and 200 clients; on smol only
     Echo,
+}
+
+/// Its title, what CPython prints, and what plays it.
+type Program = (&'static str, &'static [Step], fn(Executor, Pace) -> Played);
+
+impl Section {
+    /// The programs that CPython has too.
+    fn programs(self) -> &'static [Program] {
+        match self {
+            Self::Condition => &[("15.2.1 Condition", condition::CPYTHON, condition::play)],
+            Self::Event => &[("15.3.1 Event", event::CPYTHON, event::play)],
+            Self::Gather => &[
+                ("15.5.1 gather, downloads over HTTP", gather::CPYTHON_DOWNLOADS, gather::play_downloads),
+                ("15.5.1 gather, one host is down", gather::CPYTHON_HOST_DOWN, gather::play_host_down),
+                ("15.6.1 gather, a failure drops the others", gather::CPYTHON_FAILURE, gather::play_failure),
+                ("15.6.1 gather, the others run on", gather::CPYTHON_LEFT, gather::play_left),
+                ("15.6.2 gather, every outcome", gather::CPYTHON_OUTCOMES, gather::play_outcomes),
+            ],
+            Self::Group => &[("15.8.1 TaskGroup", group::CPYTHON, group::play)],
+            Self::Queue => &[
+                ("15.10.1 Queue, the last item is a sentinel", queue::CPYTHON, queue::play_sentinel),
+                ("15.10.1 Queue, bounded, and closed by the producer", queue::CPYTHON, queue::play_close),
+                ("15.10.1 Queue, as a stream of chunks", queue::CPYTHON, queue::play_chunks),
+            ],
+            Self::Completed => &[("15.10.2 as_completed", completed::CPYTHON, completed::play)],
+            Self::Generator => &[
+                ("15.9.1 Asynchronous generator", generator::CPYTHON, generator::play_all),
+                (
+                    "15.9.1 Asynchronous generator, left by break, and closed",
+                    generator::CPYTHON_CLOSED,
+                    generator::play_closed,
+                ),
+            ],
+            Self::Offload => &[("15.11.2 run_in_executor", offload::CPYTHON, offload::play)],
+            Self::Shield => &[
+                ("15.7.1 shield, the regular task is cancelled", shield::CPYTHON_GATHERED, shield::play_gathered),
+                ("15.7.1 shield, both are cancelled", shield::CPYTHON_CANCELLED, shield::play_cancelled),
+            ],
+            Self::Context => &[("Context manager", context::CPYTHON, context::play)],
+            Self::Echo => &[],
+        }
+    }
 }
 
 /// One value of `T`, or all of them.
@@ -114,38 +167,11 @@ fn main() -> ExitCode {
     }
     let mut tally = Tally { sections: sections.len(), ..Tally::default() };
     for section in sections {
-        match section {
-            Section::Condition => {
-                compare("15.2.1 Condition", condition::CPYTHON, condition::play, &executors, &mut tally);
-            }
-            Section::Event => compare("15.3.1 Event", event::CPYTHON, event::play, &executors, &mut tally),
-            Section::Queue => {
-                let sentinel = "15.10.1 Queue, the last item is a sentinel";
-                compare(sentinel, queue::CPYTHON, queue::play_sentinel, &executors, &mut tally);
-                let close = "15.10.1 Queue, bounded, and closed by the producer";
-                compare(close, queue::CPYTHON, queue::play_close, &executors, &mut tally);
-                let chunks = "15.10.1 Queue, as a stream of chunks";
-                compare(chunks, queue::CPYTHON, queue::play_chunks, &executors, &mut tally);
-            }
-            Section::Generator => {
-                let all = "15.9.1 Asynchronous generator";
-                compare(all, generator::CPYTHON, generator::play_all, &executors, &mut tally);
-                let closed = "15.9.1 Asynchronous generator, left by break, and closed";
-                compare(closed, generator::CPYTHON_CLOSED, generator::play_closed, &executors, &mut tally);
-            }
-            Section::Offload => {
-                compare("15.11.2 run_in_executor", offload::CPYTHON, offload::play, &executors, &mut tally);
-            }
-            Section::Shield => {
-                let gathered = "15.7.1 shield, the regular task is cancelled";
-                compare(gathered, shield::CPYTHON_GATHERED, shield::play_gathered, &executors, &mut tally);
-                let both = "15.7.1 shield, both are cancelled";
-                compare(both, shield::CPYTHON_CANCELLED, shield::play_cancelled, &executors, &mut tally);
-            }
-            Section::Context => {
-                compare("Context manager", context::CPYTHON, context::play, &executors, &mut tally);
-            }
-            Section::Echo => serve(&mut tally),
+        for &(title, cpython, play) in section.programs() {
+            compare(title, cpython, play, &executors, &mut tally);
+        }
+        if section == Section::Echo {
+            serve(&mut tally);
         }
         println!();
     }
