@@ -84,8 +84,8 @@ impl CancelToken {
     /// is cancelled already stays as it is.
     ///
     /// # Interrupts
-    /// May be called from interrupts and signal handlers, if the wakers may. O(descendants and waiters), and a few dozen
-    /// bytes of stack for each level of the tree.
+    /// May be called from interrupts and signal handlers, if the wakers may. O(descendants and waiters), and about 16
+    /// words of stack for each level of the tree, in optimized code.
     ///
     /// # Memory ordering
     /// What was written before `cancel` is seen by who sees the token or a descendant cancelled.

@@ -32,7 +32,8 @@ pub struct Local(PhantomData<*mut ()>);
 /// The first error cancels the rest; the group waits for all of them, and returns all errors. Cancelling a child is dropping
 /// it, but for those of [`spawn_graceful`](Group::spawn_graceful), which are asked to end and waited for.
 ///
-/// A child is polled when it was woken, in the order of spawning. One allocation for each.
+/// A child is polled when it was woken, in the order of spawning. One allocation for each. Children of a group that is never
+/// run are leaked, and their handles wait for ever.
 ///
 /// # asyncio
 /// Same as `asyncio.TaskGroup`: `async with TaskGroup() as tg: …` is `tg.run(async { … })`. Differs in that cancelling

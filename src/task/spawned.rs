@@ -4,7 +4,8 @@
 //                 T2 leave     live -= 1; who makes it 0 sets `idle`
 //             a child: Running --T3 ready--> | --T4 the group or the handle has cancelled it--> | Ended, then T2
 //                              --T5 its task is dropped: lost, unless the group was cancelled--> |
-// INVARIANTS  I1 a child does T2 once, as its last act, when its future is dropped and its failure is in the pile.
+// INVARIANTS  I1 a child does T2 once, as its last act, when its future is dropped, its value too if nobody has the handle, and
+//                its failure is in the pile.
 //             I2 nobody spawns after `join`, which takes the group: `idle` is set once.
 // EDGES       E1 T2 (release) -> join (acquire): what the children have done, and their failures.
 // CANCEL      the group or `join` dropped: the children are cancelled, each drops its future when it is polled next.
@@ -307,6 +308,7 @@ fn end<R, T, E>(
     let mut panics = Panics::new();
     panics.catch(|| run.set(None));
     panics.catch(|| state.finish(value));
+    panics.catch(|| drop(state)); // and the value, if there is no handle
     if panics.has_caught() {
         core.0.panics.push(panics);
         core.cancel();

@@ -71,7 +71,8 @@ pin_project_lite::pin_project! {
 }
 
 impl<D: Future, F: Future> Timeout<D, F> {
-    /// Puts another deadline in place of this one; gives it back if it is too late for one.
+    /// Puts another deadline in place of this one; gives it back if it is too late for one. It counts from the next poll on,
+    /// which is the caller's to see to.
     ///
     /// # asyncio
     /// Same as `Timeout.reschedule`.

@@ -9,7 +9,11 @@ use core::{
     task::{Context, Poll},
     time::Duration,
 };
-use std::{rc::Rc, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+};
 
 use futures_core::FusedFuture;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
@@ -1190,4 +1194,53 @@ impl<T: Unpin> Future for Once<T> {
 fn a_future_that_is_ready_once_is_polled_once() {
     let tg = TaskGroup::<Infallible>::new();
     assert_eq!(block_on(tg.run(Once(Some(Ok(4))))), Ok(4));
+}
+
+/// One that was woken in the poll in which the body ends the group has its turn, although the pass is broken off before it.
+#[test]
+fn a_graceful_child_that_was_woken_in_the_poll_that_ends_the_group_is_not_forgotten() {
+    for how in ["fails", "panics", "cancels"] {
+        let (go, closed) = (Event::new(), Cell::new(false));
+        let run = async {
+            let tg = LocalTaskGroup::<&str>::new();
+            tg.run(async {
+                drop(tg.spawn_graceful(async |_| {
+                    go.wait().await;
+                    closed.set(true);
+                    Ok(())
+                }));
+                go.wait().await;
+                match how {
+                    "fails" => return Err("no bread"),
+                    "panics" => panic!("no bread"),
+                    _ => tg.cancel(),
+                }
+                pending::<Never>().await
+            })
+            .await
+        };
+        let probe = Probe::new();
+        let (mut run, mut seen, mut ended) = (probe.start(run), probe.wakes(), false);
+        go.set();
+        while !ended && probe.wakes() != seen {
+            seen = probe.wakes();
+            ended = catch_unwind(AssertUnwindSafe(|| probe.poll(&mut run).is_ready())).unwrap_or(true);
+        }
+        assert!(ended && closed.get(), "the body {how}");
+    }
+}
+
+/// A place that is free because a child failed is no turn for the next: that one has not started, graceful or not.
+#[test]
+fn nobody_who_waits_for_a_turn_starts_when_a_child_has_failed() {
+    let started = Cell::new(false);
+    let tg = LocalTaskGroup::new().max_concurrency(1);
+    let outcome = block_on(tg.run(async {
+        drop(tg.spawn(async { Err::<(), _>("no bread") }));
+        drop(tg.spawn_graceful(async |_| Ok(started.replace(true))));
+        drop(tg.spawn(async { Ok(started.replace(true)) }));
+        pending::<Never>().await
+    }));
+    assert_eq!(errors(outcome), ["no bread"]);
+    assert!(!started.get());
 }

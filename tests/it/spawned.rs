@@ -294,3 +294,31 @@ assert_impl_all!(Spawner: Spawn<BoxTask>, Spawn<LocalBoxTask>);
 assert_impl_all!(Local: Spawn<LocalBoxTask>);
 assert_not_impl_any!(Local: Spawn<BoxTask>);
 assert_impl_all!(GroupError<u8>: Send, Sync);
+
+#[test]
+fn a_value_without_a_handle_is_dropped_before_join_returns() {
+    struct Value(Arc<Mutex<Vec<&'static str>>>, bool);
+    impl Drop for Value {
+        fn drop(&mut self) {
+            self.0.lock().unwrap().push("value");
+            assert!(!self.1, "in the value's drop");
+        }
+    }
+    for fails in [false, true] {
+        let (log, shelf) = (Arc::default(), Shelf::default());
+        let group = SpawnedGroup::<_, ()>::new(shelf.clone());
+        let value = Value(Arc::clone(&log), fails);
+        drop(group.spawn(async { Ok(value) }));
+        let probe = Probe::new();
+        let on_idle = Arc::clone(&log);
+        probe.on_wake(move || on_idle.lock().unwrap().push("join"));
+        let mut join = probe.start(group.join());
+        shelf.take().into_iter().for_each(block_on);
+        assert_eq!(*log.lock().unwrap(), ["value", "join"]);
+        if fails {
+            assert_eq!(panics(|| probe.poll(&mut join)), "in the value's drop");
+        } else {
+            assert_eq!(probe.ready(&mut join), Ok(()));
+        }
+    }
+}

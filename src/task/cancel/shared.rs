@@ -22,7 +22,8 @@ impl Parent for Option<SharedToken> {
 /// A [`CancelToken`] behind a reference count: cloned and moved at will, so that tasks can own it.
 ///
 /// A clone is the same token. A [`child`](SharedToken::child) keeps its parent alive, not the other way round: it leaves
-/// the tree when its last clone is dropped. One allocation each.
+/// the tree when its last clone is dropped, and drops the parent if nobody else has it: the stack that takes grows with the
+/// depth of the tree. One allocation each.
 ///
 /// # Examples
 /// ```

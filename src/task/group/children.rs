@@ -83,16 +83,20 @@ impl<E, K> Children<E, K> {
         }
     }
 
-    /// Takes a child out of its slot, and lets the next one start.
+    /// Takes a child out of its slot.
     pub(super) fn remove(&mut self, slot: usize) -> Option<Child<E>> {
         let child = self.slots[slot].take()?;
         self.ready.retire(slot + FIRST);
         self.free.push(slot);
         self.live -= 1;
+        Some(child)
+    }
+
+    /// A slot is free: the next one starts.
+    pub(super) fn start_next(&mut self) {
         if let Some(next) = self.waiting.pop_front() {
             self.start(next);
         }
-        Some(child)
     }
 
     /// Cancels all but those `spare`d, in the order in which they were spawned.

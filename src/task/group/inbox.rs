@@ -136,7 +136,7 @@ impl<E> Inbox<E> {
         Ring(bits(before) & (AWAKE | CLOSED) == 0)
     }
 
-    /// T6, only if there is nothing in it and nobody has cancelled it. False: look again.
+    /// T6, only if there is nothing in it. False: look again.
     pub(super) fn close_empty(&self) -> bool {
         let close = |word| child(word).is_null().then(|| with(ptr::null_mut(), bits(word) | CLOSED));
         self.update(close).is_ok()

@@ -59,6 +59,9 @@ impl<R, E, K> State<'_, R, E, K> {
         }
         let child = children.remove(slot);
         self.panics.catch(|| drop(child)); // I1
+        if self.phase == Phase::Running && !self.has_failed() {
+            self.children.iter_mut().for_each(Children::start_next);
+        }
     }
 
     /// Takes over what was spawned, unless something failed: then it never starts.

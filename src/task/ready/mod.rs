@@ -21,8 +21,8 @@ pub(crate) use block::{ChildWaker, Shared};
 pub(crate) use pass::Block;
 pub use pass::Claim;
 
-/// A ready set, as its one consumer sees it. For each poll of the parent: `begin`; `next` and `poll_child` until `None` or
-/// until the parent is ready; `end` if it is not.
+/// A ready set, as its one consumer sees it. For each poll of the parent: `begin`; `next` and `poll_child` until `None`, or
+/// less; `end` if the parent is not ready.
 pub(crate) trait Ready {
     /// Begins a pass, where the one before was broken off. False: nobody was woken, and this waker waits already.
     fn begin(&mut self, waker: &Waker) -> bool;
@@ -36,7 +36,8 @@ pub(crate) trait Ready {
     /// Child `index` is there no more. Its wakers do nothing from now on.
     fn retire(&mut self, index: usize);
 
-    /// The parent waits: from now on a child that is woken wakes it, at once if one was woken since its turn.
+    /// The parent waits: from now on a child that is woken wakes it, at once if one was woken since its turn, or had none
+    /// because the pass was broken off.
     fn end(&mut self, waker: &Waker);
 }
 

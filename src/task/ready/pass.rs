@@ -1,6 +1,6 @@
 //! The order in which woken children are polled: one pass through their numbers for each poll of the parent.
 // STATE       a pass looks at [start, end) and then at [0, start), where start is behind the child that was polled last if
-//             the pass before was broken off (`as_completed` does), and 0 otherwise
+//             the pass before was broken off (`as_completed` and groups do), and 0 otherwise
 // INVARIANTS  I1 `current` holds children of `group` that were taken (T5 of block.rs) and not polled yet, all at or behind
 //                `cursor`: they belong to this pass.
 //             I2 a child that is woken behind the cursor is polled in this pass, at or before it in the next one.
@@ -208,6 +208,9 @@ impl Ready for Block {
     }
 
     fn end(&mut self, waker: &Waker) {
+        if self.current != 0 {
+            return waker.wake_by_ref(); // I1: the pass was broken off, and nobody pushes those who were taken
+        }
         self.memory.arm(waker);
     }
 }
