@@ -132,3 +132,17 @@ impl<T, M> Debug for Shielded<'_, T, M> {
         f.debug_struct("Shielded").field("finished", &self.is_finished()).finish_non_exhaustive()
     }
 }
+
+/// What does not compile.
+///
+/// The handle of a type is not one of its supertype, which may be cloned in another way:
+/// ```compile_fail,E0308
+/// use testudo::task::Shielded;
+///
+/// struct Own<X>(X);
+/// fn general<'s>(handle: Shielded<'s, Own<for<'a> fn(&'a u8)>>) -> Shielded<'s, Own<fn(&'static u8)>> {
+///     handle
+/// }
+/// ```
+#[cfg(doctest)]
+struct DoesNotCompile;

@@ -11,7 +11,7 @@ use std::{
     boxed::Box,
     rc::Rc,
     string::String,
-    sync::{Arc, Mutex as StdMutex},
+    sync::{Arc, Barrier, Mutex as StdMutex},
     vec::Vec,
 };
 
@@ -853,4 +853,112 @@ fn threads_that_shield_drop_drain_and_abort_finish_everything_once() {
         block_on(shelter.drain());
         assert_eq!(started.load(SeqCst), ended.load(SeqCst));
     }
+}
+
+#[test]
+fn a_drain_that_has_ended_and_is_kept_does_not_stand_before_the_next_keeper() {
+    let (event, done) = (Event::new(), AtomicUsize::new(0));
+    let shelter = Shelter::new();
+    let probes = Probe::many(3);
+    shelter.adopt(event.wait());
+    let mut first = probes[0].start(shelter.run(pending::<()>()));
+    let mut drained = probes[1].start(shelter.drain());
+    let mut last = probes[2].start(shelter.run(pending::<()>()));
+    event.set();
+    probes[0].pends(&mut first);
+    probes[1].ready(&mut drained);
+    drop(first);
+    assert_eq!(probes[2].wakes(), 1);
+    probes[2].pends(&mut last);
+    shelter.adopt(async {
+        done.fetch_add(1, SeqCst);
+    });
+    assert_eq!(probes[2].wakes(), 2);
+    probes[2].pends(&mut last);
+    assert_eq!((done.load(SeqCst), drained.is_terminated()), (1, true));
+}
+
+#[test]
+fn a_waker_that_panics_when_the_keeper_goes_keeps_no_other_handle_asleep() {
+    let shelter = Shelter::new();
+    let (one, two) = (shelter.shield(pending::<()>()), shelter.shield(pending::<()>()));
+    let (keeper, probes) = (Probe::new(), Probe::many(2));
+    let drain = keeper.start(shelter.drain());
+    let (one, two) = (probes[0].start(one), probes[1].start(two));
+    probes[0].on_wake(|| panic!("a waker"));
+    assert_eq!(panics(|| drop(drain)), "a waker");
+    assert_eq!(wakes(&probes), [1, 1]);
+    probes[0].quiet();
+    let next = keeper.start(shelter.drain());
+    drop((next, one, two));
+}
+
+#[test]
+fn a_waker_that_panics_when_the_shelter_is_empty_keeps_no_keeper_asleep() {
+    let shelter = Shelter::new();
+    shelter.adopt(pending());
+    let (keeper, watcher) = (Probe::new(), Probe::new());
+    let run = keeper.start(shelter.run(pending::<()>()));
+    let mut drain = watcher.start(shelter.drain());
+    watcher.on_wake(|| panic!("a waker"));
+    assert_eq!(panics(|| shelter.abort_all()), "a waker");
+    assert_eq!((keeper.wakes(), watcher.wakes()), (1, 1));
+    watcher.quiet();
+    watcher.ready(&mut drain);
+    shelter.adopt(pending());
+    let waits = watcher.start(shelter.drain()); // it does not find the shelter empty for ever
+    drop((waits, run));
+}
+
+/// Its clone is begun, and ended by whoever meets it.
+struct Slow {
+    begun: Arc<Barrier>,
+    end: Arc<Barrier>,
+}
+
+impl Clone for Slow {
+    fn clone(&self) -> Self {
+        self.begun.wait();
+        self.end.wait();
+        Self { begun: self.begun.clone(), end: self.end.clone() }
+    }
+}
+
+#[test]
+fn a_result_that_is_given_back_and_taken_at_once_by_another_thread_is_its_own() {
+    let [go, begun, end] = [(); 3].map(|()| Arc::new(Barrier::new(2)));
+    let result = Slow { begun: begun.clone(), end: end.clone() };
+    let event = Event::new();
+    let shelter = Shelter::new();
+    let (keeper, probes) = (Probe::new(), Probe::many(3));
+    let handle = shelter.shield(async {
+        event.wait().await;
+        result
+    });
+    let others = (handle.clone(), handle.clone());
+    let mut drain = keeper.start(shelter.drain());
+    let told = probes[0].start(handle);
+    let mut taker = probes[1].start(others.0);
+    let mut reader = probes[2].start(others.1);
+    event.set();
+    keeper.ready(&mut drain);
+    probes[1].on_drop(|| panic!("a waker"));
+    assert_eq!(poll_panics(&mut taker, &probes[1]), "a waker"); // it has the right to read, and has not read
+    probes[1].quiet();
+    let meet = go.clone();
+    probes[2].on_wake(move || {
+        meet.wait();
+        begun.wait();
+    });
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            go.wait();
+            assert!(Probe::new().poll(&mut reader).is_ready());
+        });
+        let dropped = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| drop(taker)));
+        end.wait();
+        assert!(dropped.is_ok());
+    });
+    assert_eq!(shelter.len(), 0);
+    assert!(probes[0].poll(&mut { told }).is_ready());
 }

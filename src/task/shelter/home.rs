@@ -21,7 +21,7 @@ use super::slot::{Core, Links, Stage, clear, payload};
 use crate::{
     sync::{Event, Mutex},
     sys::{
-        Latch,
+        Latch, Panics,
         atomic::{AtomicUsize, Ordering::*},
         cell::UnsafeCell,
         const_fn,
@@ -239,11 +239,12 @@ pub(super) struct Left<'h> {
 impl Drop for Left<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(idle) = self.idle {
-            idle.set();
-            idle.clear();
-        }
-        tell(self.keeper.take());
+        let Some(idle) = self.idle else { return tell(self.keeper.take()) };
+        let mut panics = Panics::new();
+        panics.catch(|| idle.set());
+        idle.clear();
+        panics.catch(|| tell(self.keeper.take()));
+        panics.resume();
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Event, MutexGuard,
     sync::{EventWait, Lock},
-    sys::catch,
+    sys::{Panics, catch},
     wait::POLLED_AFTER_COMPLETION,
 };
 
@@ -93,8 +93,8 @@ impl<'s> Keeper<'s> {
     }
 
     /// Waits for an empty list while another keeper has the role.
-    fn watch(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
+    fn watch(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.as_mut().project();
         if this.watch.is_none() {
             let home = *this.home;
             *this.since = home.with(|roster| {
@@ -112,6 +112,7 @@ impl<'s> Keeper<'s> {
         }
         let since = *this.since;
         if this.home.len() == 0 || this.home.with(|roster| roster.emptied) != since {
+            self.leave();
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -128,6 +129,9 @@ impl<'s> Keeper<'s> {
         if let Some(guard) = this.guard.take() {
             this.home.pass_on();
             drop(guard);
+        } else {
+            // Out of the line: who has ended is perhaps kept, and never polled again.
+            this.lock.set(this.home.role.lock());
         }
     }
 }
@@ -177,7 +181,8 @@ impl Home {
             roster.begin();
             waker
         });
-        drop(waker);
+        let mut panics = Panics::new();
+        panics.catch(|| drop(waker));
         loop {
             let next = self.with(|roster| {
                 roster.step(usize::MAX, |core| {
@@ -188,11 +193,11 @@ impl Home {
                     kept
                 })
             });
-            let Some(core) = next else { return };
+            let Some(core) = next else { return panics.resume() };
             // SAFETY: I2 of slot.rs: held under the latch.
             let site = unsafe { Site::new(core, Some(NonNull::from(self))) };
-            site.pass_on_kept();
-            site.let_go();
+            panics.catch(|| site.pass_on_kept());
+            panics.catch(|| site.let_go());
         }
     }
 

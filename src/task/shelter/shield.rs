@@ -125,11 +125,13 @@ impl Future for Runner {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let site = self.0.expect(POLLED_AFTER_COMPLETION);
+        // Without std a panic goes through here, and has ended it.
+        let site = self.0.take().expect(POLLED_AFTER_COMPLETION);
         Self::claim(site);
         // SAFETY: I1: claimed; it has not ended, so the stage is Future.
         match catch(|| unsafe { site.poll_caught(cx) }) {
             Ok(false) => {
+                self.0 = Some(site);
                 site.rest(true);
                 return Poll::Pending;
             }
@@ -137,7 +139,6 @@ impl Future for Runner {
             // SAFETY: I1: claimed. `poll_caught` has cleared the place.
             Err(payload) => unsafe { set_payload(site.at(), payload) },
         }
-        self.0 = None;
         site.end();
         Poll::Ready(())
     }

@@ -122,15 +122,17 @@ impl Site {
 
     /// The claim is given up by somebody who did not use it.
     pub(super) fn unclaim(self) {
+        // Not to be looked at again: the claim may be another's then.
+        let ended = self.core().stage() != Stage::Future;
         let was = self.core().go_and_tell(|state| match state {
             State::Busy => Some(State::Free),
             State::BusyKept => Some(State::Kept),
-            State::Read if self.core().stage() != Stage::Future => Some(State::Done),
+            State::Read if ended => Some(State::Done),
             _ => None,
         });
         match was {
             State::BusyKept => self.home().map_or((), Home::nudge),
-            State::Read if self.core().state() == State::Read => self.abort(),
+            State::Read if !ended => self.abort(), // T7 of slot.rs came
             _ => {}
         }
     }

@@ -38,7 +38,12 @@ pin_project! {
 }
 
 /// The reference; dropped after the wait. The home has to be there then, and what the result borrows.
-struct Hold<'s, T>(Option<Site>, PhantomData<(&'s (), T)>);
+///
+/// Invariant: a subtype may have another `Clone` (`for<'a> fn(&'a ())` and `fn(&'static ())`), which `duplicate` would leave
+/// for handles of this type.
+struct Hold<'s, T>(Option<Site>, PhantomData<Holds<'s, T>>);
+
+type Holds<'s, T> = (&'s (), T, fn(T) -> T);
 
 impl<T> Hold<'_, T> {
     /// What names this handle as the driver: it is pinned by then.
