@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 . ci/lib.sh
 may_be_unsafe=(
     src/sys.rs
+    src/probe/slots.rs
+    src/probe/ring.rs
     src/wait/node.rs
     src/wait/word.rs
     src/wait/held.rs

@@ -23,5 +23,5 @@ target_dir package
 cargo package --quiet --no-verify --allow-dirty --package testudo
 unpacked=$(mktemp -d); trap 'rm -rf "$unpacked"' EXIT
 tar -xzf "$CARGO_TARGET_DIR"/package/testudo-*.crate -C "$unpacked" --strip-components 1
-(cd "$unpacked" && cargo check --quiet --lib --features std,sim)
+(cd "$unpacked" && cargo check --quiet --lib --features std,sim,profile)
 echo "the package has $(wc -l <<<"$list") files and compiles"

@@ -11,7 +11,8 @@ cargo fmt --all --check
 (cd tests/wasm && cargo fmt --check --all)
 
 # The library alone: the crate's dev-dependency on itself turns std and sim on as soon as tests are compiled.
-for main in "" alloc std sim std,sim std,sim,proptest std,sim,offload; do
+for main in "" alloc std sim std,sim std,sim,proptest std,sim,offload \
+    profile profile,alloc profile,sim profile,std profile,std,sim; do
     for more in "" critical-section portable-atomic critical-section,portable-atomic; do
         echo "clippy, library with [$main,$more]"
         cargo clippy --quiet --lib --no-default-features --features "$main,$more" -- -D warnings
@@ -28,5 +29,6 @@ echo "clippy, the workspace with all features, and under loom"
 cargo clippy --quiet --workspace --all-targets --all-features -- "${warnings[@]}"
 RUSTFLAGS="--cfg testudo_loom" cargo clippy --quiet --lib --test loom -- "${warnings[@]}"
 
-RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features std,sim,proptest,offload
-RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --no-default-features
+RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features std,sim,proptest,offload,profile
+# Without features there is less to link to.
+RUSTDOCFLAGS="-D warnings -A rustdoc::broken-intra-doc-links" cargo doc --quiet --no-deps --no-default-features

@@ -22,8 +22,9 @@ for target in thumbv7m-none-eabi wasm32-unknown-unknown; do
     build $target core - critical-section
     build $target core,alloc alloc sim sim,critical-section
 done
+build thumbv7m-none-eabi core profile
 for target in thumbv6m-none-eabi riscv32imc-unknown-none-elf; do
-    build $target core $masked $masked,critical-section $single $single,critical-section
-    build $target core,alloc $masked,sim $single,sim,critical-section
+    build $target core $masked $masked,critical-section $single $single,critical-section $masked,profile
+    build $target core,alloc $masked,sim $single,sim,critical-section $masked,sim,profile
 done
 build i686-unknown-linux-gnu std - std std,sim std,sim,critical-section

@@ -8,14 +8,21 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+#[macro_use]
+mod tell;
 mod sys;
 mod wait;
 
 pub mod flow;
+#[cfg(feature = "profile")]
+pub mod probe;
 pub mod run;
 pub mod sync;
 pub mod task;
 
+#[cfg(all(feature = "profile", feature = "std"))]
+#[doc(inline)]
+pub use run::graph;
 #[cfg(feature = "alloc")]
 #[doc(inline)]
 pub use sync::Queue;

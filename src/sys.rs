@@ -16,6 +16,15 @@ pub(crate) mod atomic {
     pub(crate) use portable_atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
 }
 
+/// Atomic types for statics that loom does not model: core's or `portable-atomic`'s.
+#[cfg(feature = "profile")]
+pub(crate) mod fixed {
+    #[cfg(not(feature = "portable-atomic"))]
+    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+    #[cfg(feature = "portable-atomic")]
+    pub(crate) use portable_atomic::{AtomicPtr, AtomicUsize, Ordering};
+}
+
 /// What comes before it, the last of it a read-modify-write, is seen by whoever is not seen by what comes after it.
 ///
 /// On x86 the read-modify-write has done that already (as crossbeam-epoch relies on too).

@@ -42,6 +42,7 @@ pub fn play(executor: Executor, pace: Pace) -> Played {
 /// ```
 fn tasks<E: Env>(env: E) -> Vec<impl Future<Output = ()>> {
     let shelf = Arc::new(Condition::new(Vec::new()));
+    testudo::probe::name(&*shelf, "shelf");
     let roles = [None, Some(5), Some(3), Some(2)];
     let task = |role| {
         let (env, shelf) = (env.clone(), Arc::clone(&shelf));

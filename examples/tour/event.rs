@@ -37,6 +37,7 @@ pub fn play(executor: Executor, pace: Pace) -> Played {
 /// ```
 fn tasks<E: Env>(env: E) -> Vec<impl Future<Output = ()>> {
     let ready = Arc::new(Event::new());
+    testudo::probe::name(&*ready, "ready");
     let roles = [None, Some("A"), Some("B"), Some("C")];
     let task = |role| {
         let (env, ready) = (env.clone(), Arc::clone(&ready));

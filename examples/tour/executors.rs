@@ -12,7 +12,7 @@ use std::{
 use clap::ValueEnum;
 use testudo::{
     Event,
-    run::{BlockingPool, Clock, Job, Outside, Pool, Sim, block_on, offload},
+    run::{BlockingPool, Clock, Job, Outside, Pool, Sim, block_on, offload, profile::ProfileExt},
 };
 
 use crate::{
@@ -257,7 +257,10 @@ where
         for _ in 0..2 {
             threads.spawn(|| block_on(executor.run(done.wait())));
         }
-        let tasks: Vec<_> = program(Real::new(pace, &timeline)).into_iter().map(|task| executor.spawn(task)).collect();
+        let tasks: Vec<_> = program(Real::new(pace, &timeline))
+            .into_iter()
+            .map(|task| executor.spawn(task.profiled("async-executor task")))
+            .collect();
         block_on(async {
             for task in tasks {
                 task.await;
@@ -277,7 +280,10 @@ where
     let _watchdog = watch(Executor::Tokio, &timeline);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
     runtime.expect("tokio starts").block_on(async {
-        let tasks: Vec<_> = program(Real::new(pace, &timeline)).into_iter().map(tokio::spawn).collect();
+        let tasks: Vec<_> = program(Real::new(pace, &timeline))
+            .into_iter()
+            .map(|task| tokio::spawn(task.profiled("tokio task")))
+            .collect();
         for task in tasks {
             task.await.expect("no task panics");
         }
@@ -293,7 +299,10 @@ where
     let timeline = Timeline::default();
     let _watchdog = watch(Executor::Smol, &timeline);
     smol::block_on(async {
-        let tasks: Vec<_> = program(Real::new(pace, &timeline)).into_iter().map(smol::spawn).collect();
+        let tasks: Vec<_> = program(Real::new(pace, &timeline))
+            .into_iter()
+            .map(|task| smol::spawn(task.profiled("smol task")))
+            .collect();
         for task in tasks {
             task.await;
         }

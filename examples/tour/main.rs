@@ -6,7 +6,7 @@
 //! on loopback.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "examples have std")]
 
-use std::{process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::{
     CommandFactory, Parser, ValueEnum,
@@ -24,6 +24,7 @@ mod gather;
 mod generator;
 mod group;
 mod offload;
+mod profile;
 mod queue;
 mod shield;
 mod timeline;
@@ -43,6 +44,9 @@ struct Args {
     /// What to run it on
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = chosen::<Executor>())]
     executor: Chosen<Executor>,
+    /// Records what is run, and writes the profile there in all formats
+    #[arg(long, value_name = "DIR")]
+    profile: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -157,7 +161,7 @@ fn count(n: usize, what: &str) -> String {
 }
 
 fn main() -> ExitCode {
-    let Args { section: Chosen(mut sections), executor: Chosen(executors) } = Args::parse();
+    let Args { section: Chosen(mut sections), executor: Chosen(executors), profile } = Args::parse();
     if !executors.contains(&Executor::Smol) {
         if sections == [Section::Echo] {
             let text = "the section `echo` runs on smol only";
@@ -165,6 +169,7 @@ fn main() -> ExitCode {
         }
         sections.retain(|&section| section != Section::Echo);
     }
+    let recording = profile.as_ref().map(|_| profile::start());
     let mut tally = Tally { sections: sections.len(), ..Tally::default() };
     for section in sections {
         for &(title, cpython, play) in section.programs() {
@@ -174,6 +179,12 @@ fn main() -> ExitCode {
             serve(&mut tally);
         }
         println!();
+    }
+    if let (Some(recording), Some(dir)) = (recording, profile) {
+        if let Err(error) = profile::write(recording.stop(), &dir) {
+            eprintln!("{}: {error}", dir.display());
+            return ExitCode::FAILURE;
+        }
     }
     println!("{}", tally.summary());
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -60,6 +60,7 @@ pub fn play_chunks(executor: Executor, pace: Pace) -> Played {
 /// ```
 fn with_sentinel<E: Env>(env: E) -> Vec<impl Future<Output = ()>> {
     let queue = Arc::new(Queue::unbounded());
+    testudo::probe::name(&*queue, "unbounded");
     let task = |produces| {
         let (env, queue) = (env.clone(), Arc::clone(&queue));
         async move {
@@ -126,6 +127,7 @@ fn process_rest(env: &impl Env, buffer: &[u32]) {
 /// The same without a sentinel, and with a bound: a producer that is too fast waits.
 fn with_close<E: Env>(env: E) -> Vec<impl Future<Output = ()>> {
     let queue = Arc::new(Queue::bounded(5));
+    testudo::probe::name(&*queue, "bounded");
     let task = |produces| {
         let (env, queue) = (env.clone(), Arc::clone(&queue));
         async move {

@@ -17,8 +17,12 @@
 
 #[cfg(feature = "std")]
 mod block_on;
+#[cfg(all(feature = "profile", feature = "std"))]
+pub mod graph;
 #[cfg(feature = "alloc")]
 mod offload;
+#[cfg(feature = "profile")]
+pub mod profile;
 #[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
 mod sim;
 #[cfg(all(feature = "sim", target_has_atomic = "ptr"))]

@@ -18,6 +18,8 @@ mod check;
 mod clock;
 mod outside;
 mod policy;
+#[cfg(feature = "profile")]
+mod probed;
 #[cfg(feature = "std")]
 mod quiet;
 mod random;
@@ -230,6 +232,8 @@ impl Sim {
             match world.next() {
                 Some(slot) if slot == main.slot => {
                     let waker = world.begin_main(slot);
+                    #[cfg(feature = "profile")]
+                    let _polling = world.polling(slot);
                     if let Poll::Ready(output) = fut.as_mut().poll(&mut Context::from_waker(&waker)) {
                         return Ok(output);
                     }

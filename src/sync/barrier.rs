@@ -438,6 +438,8 @@ impl Error for BrokenBarrier {}
 pub(super) struct BarrierSource<H>(H);
 
 impl<H: Handle<Target = Barrier>> Source for BarrierSource<H> {
+    const VERB: &'static str = "Barrier::wait";
+
     type Output = Result<BarrierTurn, BrokenBarrier>;
     type Header = ();
 

@@ -424,6 +424,7 @@ impl<T: ?Sized> Condition<T> {
     #[inline]
     pub fn notify<H: Handle<Target = Self>>(&self, guard: &ConditionGuard<'_, T, H>, n: usize) {
         self.check(guard, "notify");
+        tell!(notified(self.list(), "Condition::notify", n));
         if n > 0 && !self.side.is_empty() {
             self.notify_waiters(guard, n);
         }
@@ -588,6 +589,7 @@ impl<T: ?Sized> Condition<T> {
     /// Frees the lock, after T4.
     #[inline]
     pub(super) fn unlock(&self, unwinding: Unwinding) {
+        tell!(released(self.list(), "Condition", 1));
         let adopted = Adopted::new(self);
         while let Some(held) = self.mutex.unlock(unwinding, adopted.cell()) {
             // A predicate that unwinds through here (only without std) leaves the lock to be freed.
@@ -684,6 +686,7 @@ impl<'a, T: ?Sized, H: Handle<Target = Condition<T>>> ConditionGuard<'a, T, H> {
     /// For the owner of LOCKED.
     #[inline]
     pub(super) fn new(handle: H) -> Self {
+        tell!(acquired(handle.list(), "Condition", 1));
         Self { handle, unwinding: Unwinding::here(), _data: PhantomData }
     }
 

@@ -86,6 +86,7 @@ impl Event {
     /// ```
     #[inline]
     pub fn set(&self) {
+        tell!(notified(&self.list, "Event::set", usize::MAX));
         let mut word = self.list.guess();
         loop {
             let bits = word.bits().with(SET);
@@ -270,6 +271,8 @@ impl fmt::Debug for Event {
 pub(super) struct EventSource<H>(H);
 
 impl<H: Handle<Target = Event>> Source for EventSource<H> {
+    const VERB: &'static str = "Event::wait";
+
     type Output = ();
     type Header = ();
 

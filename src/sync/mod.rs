@@ -6,6 +6,8 @@ mod condition;
 mod event;
 mod guard;
 mod mutex;
+#[cfg(feature = "profile")]
+mod named;
 mod once;
 mod queue;
 mod rwlock;

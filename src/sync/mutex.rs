@@ -420,6 +420,8 @@ pub(super) struct LockSource<'a, T: ?Sized, H> {
 }
 
 impl<'a, T: ?Sized, H: Handle<Target = Mutex<T>>> Source for LockSource<'a, T, H> {
+    const VERB: &'static str = "Mutex::lock";
+
     type Output = MutexGuard<'a, T, H>;
     type Header = ();
 
@@ -487,6 +489,7 @@ impl<'a, T: ?Sized, H: Handle<Target = Mutex<T>>> MutexGuard<'a, T, H> {
     /// For the owner of LOCKED (I1).
     #[inline]
     fn new(handle: H) -> Self {
+        tell!(acquired(&handle.list, "Mutex", 1));
         Self { handle, unwinding: Unwinding::here(), _data: PhantomData }
     }
 
@@ -524,6 +527,7 @@ impl<T: ?Sized, H: Handle<Target = Mutex<T>>> DerefMut for MutexGuard<'_, T, H> 
 impl<T: ?Sized, H: Handle<Target = Mutex<T>>> Drop for MutexGuard<'_, T, H> {
     #[inline]
     fn drop(&mut self) {
+        tell!(released(&self.handle.list, "Mutex", 1));
         if let Some(held) = self.handle.unlock(self.unwinding, &Cell::new(false)) {
             self.handle.release(held, &Cell::new(false)); // a mutex of its own is never ASKED
         }

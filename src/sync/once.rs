@@ -443,10 +443,16 @@ impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
 struct Turn<'a, T>(&'a OnceCell<T>);
 
 impl<'a, T> Turn<'a, T> {
+    fn new(cell: &'a OnceCell<T>) -> Self {
+        tell!(acquired(&cell.list, "OnceCell", 1));
+        Self(cell)
+    }
+
     /// T3.
     fn set(self, value: T) -> &'a T {
         let cell = self.0;
         core::mem::forget(self);
+        tell!(released(&cell.list, "OnceCell", 1));
         // SAFETY: I1: this is the owner of the turn, and nothing is SET.
         cell.data.with_mut(|data| unsafe { (*data).write(value) });
         cell.leave(|bits| bits.with(SET));
@@ -457,6 +463,7 @@ impl<'a, T> Turn<'a, T> {
 
 impl<T> Drop for Turn<'_, T> {
     fn drop(&mut self) {
+        tell!(released(&self.0.list, "OnceCell", 1));
         self.0.leave(|bits| bits.without(TAKEN)); // T2
     }
 }
@@ -465,6 +472,8 @@ impl<T> Drop for Turn<'_, T> {
 struct TurnSource<'a, T>(&'a OnceCell<T>);
 
 impl<'a, T> Source for TurnSource<'a, T> {
+    const VERB: &'static str = "OnceCell::get_or_init";
+
     type Output = Result<Turn<'a, T>, &'a T>;
     type Header = ();
 
@@ -493,7 +502,7 @@ impl<'a, T> Source for TurnSource<'a, T> {
     fn finish(&self, _: Token) -> Option<Self::Output> {
         Some(match self.0.get() {
             Some(value) => Err(value),
-            None => Ok(Turn(self.0)), // I1: it was not told of a value, so it has the turn
+            None => Ok(Turn::new(self.0)), // I1: it was not told of a value, so it has the turn
         })
     }
 
@@ -506,6 +515,8 @@ impl<'a, T> Source for TurnSource<'a, T> {
 pub(super) struct ValueSource<'a, T>(&'a OnceCell<T>);
 
 impl<'a, T> Source for ValueSource<'a, T> {
+    const VERB: &'static str = "OnceCell::wait";
+
     type Output = &'a T;
     type Header = ();
 

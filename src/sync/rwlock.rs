@@ -535,6 +535,9 @@ impl<T: ?Sized> fmt::Debug for RwLock<T> {
 /// What somebody gets in as.
 pub(super) trait Side<'a, T: ?Sized, H> {
     const NEED: Need;
+    /// As `Source::VERB`.
+    #[cfg_attr(not(feature = "profile"), allow(dead_code))]
+    const VERB: &'static str;
     type Guard;
 
     /// For who owns such a place inside (I1).
@@ -543,12 +546,13 @@ pub(super) trait Side<'a, T: ?Sized, H> {
 
 /// Declares one side.
 macro_rules! side {
-    ($name:ident, $need:ident, $guard:ident) => {
+    ($name:ident, $need:ident, $guard:ident, $verb:literal) => {
         #[derive(Debug)]
         pub(super) struct $name;
 
         impl<'a, T: ?Sized, H: Handle<Target = RwLock<T>>> Side<'a, T, H> for $name {
             const NEED: Need = Need::$need;
+            const VERB: &'static str = $verb;
             type Guard = $guard<'a, T, H>;
 
             #[inline(always)]
@@ -558,9 +562,9 @@ macro_rules! side {
         }
     };
 }
-side!(Reader, Read, RwLockReadGuard);
-side!(Writer, Write, RwLockWriteGuard);
-side!(Upgradable, Upgradable, RwLockUpgradableGuard);
+side!(Reader, Read, RwLockReadGuard, "RwLock::read");
+side!(Writer, Write, RwLockWriteGuard, "RwLock::write");
+side!(Upgradable, Upgradable, RwLockUpgradableGuard, "RwLock::upgradable_read");
 
 /// A wait for a place inside.
 pub(super) struct Entering<'a, T: ?Sized, H, S> {
@@ -587,6 +591,8 @@ impl<'a, T: ?Sized, H: Handle<Target = RwLock<T>>, S: Side<'a, T, H>> Entering<'
 }
 
 impl<'a, T: ?Sized, H: Handle<Target = RwLock<T>>, S: Side<'a, T, H>> InLinePolicy for Entering<'a, T, H, S> {
+    const VERB: &'static str = S::VERB;
+
     type Stock = Sides;
     type Output = S::Guard;
 
@@ -646,6 +652,8 @@ impl<T: ?Sized, H: Handle<Target = RwLock<T>>> Drop for Upgrading<'_, T, H> {
 }
 
 impl<'a, T: ?Sized, H: Handle<Target = RwLock<T>>> InLinePolicy for Upgrading<'a, T, H> {
+    const VERB: &'static str = "RwLock::upgrade";
+
     type Stock = Entry;
     type Output = RwLockWriteGuard<'a, T, H>;
 

@@ -22,6 +22,7 @@ macro_rules! guard {
             /// For the owner of such a place inside (I1).
             #[inline]
             pub(super) fn new(handle: H) -> Self {
+                tell!(acquired(&handle.entry.sides.line, "RwLock", 1));
                 Self { handle, $($field: $value,)? _data: PhantomData }
             }
 
@@ -64,6 +65,7 @@ macro_rules! into_handle {
             /// The handle, without leaving (I1).
             #[inline]
             fn into_handle(self) -> H {
+                tell!(released(&self.handle.entry.sides.line, "RwLock", 1));
                 let this = ManuallyDrop::new(self);
                 // SAFETY: I1: `this` is neither used nor dropped any more, and has nothing else to drop.
                 unsafe { core::ptr::read(&this.handle) }
@@ -283,6 +285,7 @@ impl<T: ?Sized, H: Handle<Target = RwLock<T>>> DerefMut for RwLockWriteGuard<'_,
 impl<T: ?Sized, H: Handle<Target = RwLock<T>>> Drop for RwLockReadGuard<'_, T, H> {
     #[inline]
     fn drop(&mut self) {
+        tell!(released(&self.handle.entry.sides.line, "RwLock", 1));
         self.handle.entry.release(Need::Read);
     }
 }
@@ -291,6 +294,7 @@ impl<T: ?Sized, H: Handle<Target = RwLock<T>>> Drop for RwLockWriteGuard<'_, T, 
     #[inline]
     fn drop(&mut self) {
         self.mark();
+        tell!(released(&self.handle.entry.sides.line, "RwLock", 1));
         self.handle.entry.release(Need::Write);
     }
 }
@@ -298,6 +302,7 @@ impl<T: ?Sized, H: Handle<Target = RwLock<T>>> Drop for RwLockWriteGuard<'_, T, 
 impl<T: ?Sized, H: Handle<Target = RwLock<T>>> Drop for RwLockUpgradableGuard<'_, T, H> {
     #[inline]
     fn drop(&mut self) {
+        tell!(released(&self.handle.entry.sides.line, "RwLock", 1));
         self.handle.entry.release(Need::Upgradable);
     }
 }

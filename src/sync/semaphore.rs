@@ -14,6 +14,9 @@
 // INTERRUPT   try_acquire, dropping a permit, add_permits, close: yes; O(waiters offered). acquire: tasks only.
 use core::fmt;
 
+mod closed;
+
+pub use self::closed::SemaphoreClosed;
 use crate::{
     sys::{
         atomic::{AtomicUsize, Ordering::*},
@@ -254,7 +257,7 @@ impl Semaphore {
     pub fn try_acquire_with<H: Handle<Target: Permits>>(this: H, n: usize) -> Option<Permit<H>> {
         let semaphore = this.semaphore();
         let taken = semaphore.try_take(n, Line::<usize>::place(semaphore.line.look())); // SHUT comes before CLOSED
-        taken.then(|| Permit { handle: this, n })
+        taken.then(|| Permit::new(this, n))
     }
 
     /// Blocks this thread until it has a permit.
@@ -560,19 +563,6 @@ impl sealed::Sealed for Semaphore {
     }
 }
 
-/// The semaphore is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SemaphoreClosed;
-
-impl fmt::Display for SemaphoreClosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the semaphore is closed")
-    }
-}
-
-impl core::error::Error for SemaphoreClosed {}
-
 /// Some permits of a [`Semaphore`]; dropping it gives them back.
 ///
 /// # Interrupts
@@ -597,6 +587,12 @@ pub struct Permit<H: Handle<Target: Permits>> {
 }
 
 impl<H: Handle<Target: Permits>> Permit<H> {
+    #[inline]
+    fn new(handle: H, n: usize) -> Self {
+        tell!(acquired(&handle.semaphore().line, "Semaphore", n));
+        Self { handle, n }
+    }
+
     /// Says how many permits these are.
     ///
     /// # Examples
@@ -616,6 +612,7 @@ impl<H: Handle<Target: Permits>> Permit<H> {
     /// assert_eq!(doors.available_permits(), 0);
     /// ```
     pub fn forget(mut self) {
+        tell!(released(&self.handle.semaphore().line, "Semaphore", self.n));
         self.n = 0;
     }
 
@@ -673,6 +670,7 @@ impl<H: Handle<Target: Permits>> Drop for Permit<H> {
     #[inline]
     fn drop(&mut self) {
         if self.n > 0 {
+            tell!(released(&self.handle.semaphore().line, "Semaphore", self.n));
             self.handle.take_back(self.n);
         }
     }
@@ -728,6 +726,8 @@ fn wait<H: Handle<Target: Permits>, A: Answer>(handle: H, n: usize, answer: A) -
 }
 
 impl<H: Handle<Target: Permits>, A: Answer> InLinePolicy for Acquiring<H, A> {
+    const VERB: &'static str = "Semaphore::acquire";
+
     type Stock = Semaphore;
     type Output = A::Output<H>;
 
@@ -748,7 +748,7 @@ impl<H: Handle<Target: Permits>, A: Answer> InLinePolicy for Acquiring<H, A> {
 
     #[inline]
     fn finish(&self, taken: bool) -> Self::Output {
-        A::answer(taken.then(|| Permit { handle: self.handle.clone(), n: self.n }).ok_or(SemaphoreClosed))
+        A::answer(taken.then(|| Permit::new(self.handle.clone(), self.n)).ok_or(SemaphoreClosed))
     }
 
     fn give_back(&self) {

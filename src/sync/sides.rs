@@ -72,7 +72,7 @@ impl Need {
 /// Who is inside, and who waits to get in.
 #[derive(Debug)]
 pub(super) struct Sides {
-    line: Line<Need>,
+    pub(super) line: Line<Need>,
     state: AtomicUsize,
 }
 

@@ -59,6 +59,10 @@ pub(super) trait Until<T: ?Sized> {
     /// Whether a notifier has to run a predicate first.
     const ASKS: bool;
 
+    /// As `Source::VERB`.
+    #[cfg_attr(not(feature = "profile"), allow(dead_code))]
+    const VERB: &'static str;
+
     fn header<H: Handle<Target = Condition<T>>>() -> Self::Header;
 
     /// Whether it is over; the lock is held, `token` came.
@@ -72,6 +76,7 @@ impl<T: ?Sized> Until<T> for Locked {
     type Header = ();
 
     const ASKS: bool = false;
+    const VERB: &'static str = "Condition::lock";
 
     fn header<H: Handle<Target = Condition<T>>>() {}
 
@@ -87,6 +92,7 @@ impl<T: ?Sized> Until<T> for Notified {
     type Header = ();
 
     const ASKS: bool = false;
+    const VERB: &'static str = "Condition::wait";
 
     fn header<H: Handle<Target = Condition<T>>>() {}
 
@@ -122,6 +128,7 @@ impl<T: ?Sized, P: FnMut(&T) -> bool> Until<T> for When<P> {
     type Header = Call<T>;
 
     const ASKS: bool = true;
+    const VERB: &'static str = "Condition::wait_for";
 
     fn header<H: Handle<Target = Condition<T>>>() -> Call<T> {
         call::<T, P, H>
@@ -149,6 +156,9 @@ impl<T: ?Sized, U, H> Waiting<'_, T, U, H> {
 }
 
 impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Waiting<'a, T, U, H> {
+    const VERB: &'static str = "Condition::lock";
+    const ASIDE: &'static str = U::VERB;
+
     type Output = ConditionGuard<'a, T, H>;
     type Header = U::Header;
 
@@ -199,6 +209,7 @@ impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Wa
 
     fn park(&self, token: Token, link: impl FnOnce(&mut Held<'_>, &Side, bool)) {
         let condition = &*self.handle;
+        tell!(released(condition.list(), "Condition", 1));
         if token == Token::One {
             condition.ask(1); // I4: not spent
         }

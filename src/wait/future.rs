@@ -29,6 +29,14 @@ use crate::sys::{EAGER, Spin};
 
 /// What a primitive answers about one kind of wait.
 pub(crate) trait Source {
+    /// What a probe is told that it waits for, or had: the type, two colons, the verb.
+    #[cfg_attr(not(feature = "profile"), allow(dead_code))]
+    const VERB: &'static str = "Wait";
+
+    /// The same, while it is aside.
+    #[cfg_attr(not(feature = "profile"), allow(dead_code))]
+    const ASIDE: &'static str = Self::VERB;
+
     type Output;
 
     /// What somebody who has only the node finds behind it.
@@ -305,6 +313,7 @@ impl<S: Source> Wait<S> {
     /// Dropped half-way.
     #[inline(never)]
     fn cancel(&self) {
+        tell!(cancelled(self.source.list(), S::VERB, self.linkable().addr()));
         let token = self.leave();
         let waker = self.node.retire();
         if let Some(token) = token {
@@ -360,8 +369,10 @@ impl<S: Source> Wait<S> {
         self.node.go(Phase::HOLDING);
         if let Some(output) = self.source.conclude(&self.node, token) {
             self.node.go(Phase::DONE);
+            tell!(resumed(self.source.list(), S::VERB, self.linkable().addr()));
             return Poll::Ready(output);
         }
+        tell!(blocked(self.source.list(), S::ASIDE, self.linkable().addr()));
         let waker = waker.clone();
         self.node.spend(); // from here on it is the source's to pass on
         self.source.park(token, |held, side, asks| {
@@ -374,7 +385,11 @@ impl<S: Source> Wait<S> {
     /// A first poll that is not quick.
     #[inline(never)]
     fn poll_first(&self, waker: &Waker, seen: Word) -> Poll<S::Output> {
-        match self.get_in_line(seen, waker) {
+        let phase = self.get_in_line(seen, waker);
+        if phase == Phase::WAITING {
+            tell!(blocked(self.source.list(), S::VERB, self.linkable().addr()));
+        }
+        match phase {
             Phase::WAITING if self.source.joined() => self.poll_again(waker, Phase::WAITING),
             Phase::WAITING => Poll::Pending,
             _ => self.arrive(waker),

@@ -79,6 +79,10 @@ pub(crate) enum Place {
 
 /// What a wait in line answers about itself.
 pub(crate) trait InLinePolicy {
+    /// As [`Source::VERB`].
+    #[cfg_attr(not(feature = "profile"), allow(dead_code))]
+    const VERB: &'static str = "Wait";
+
     type Stock: Stock;
     type Output;
 
@@ -125,6 +129,8 @@ impl<P: InLinePolicy> InLine<P> {
 }
 
 impl<P: InLinePolicy> Source for InLine<P> {
+    const VERB: &'static str = P::VERB;
+
     type Output = P::Output;
     type Header = Need<P>;
 

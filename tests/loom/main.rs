@@ -14,6 +14,7 @@ mod mutex;
 mod offload;
 mod once;
 mod queue;
+mod ring;
 mod rwlock;
 mod semaphore;
 mod shelter;

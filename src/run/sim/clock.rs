@@ -349,6 +349,12 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// What tells timers apart from each other, and from addresses, which are even.
+#[cfg(feature = "profile")]
+fn number((_, count): When) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX) << 1 | 1
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Idle,
@@ -415,6 +421,7 @@ impl Future for Sleep {
                 let waker = cx.waker().clone(); // I2
                 let when = self.world.timers_mut().add(self.deadline, waker);
                 self.phase = Phase::Waiting(when); // T2
+                tell!(blocked(&*self.world, "Clock::sleep", number(when)));
                 return Poll::Pending;
             }
             Phase::Waiting(when) if !due => {
@@ -423,6 +430,10 @@ impl Future for Sleep {
             }
             Phase::Yielded | Phase::Waiting(_) => self.unset(),
             Phase::Done => panic!("{POLLED_AFTER_COMPLETION}"),
+        }
+        #[cfg(feature = "profile")]
+        if let Phase::Waiting(when) = self.phase {
+            tell!(resumed(&*self.world, "Clock::sleep", number(when)));
         }
         self.phase = Phase::Done; // T3, T4
         Poll::Ready(())
@@ -437,6 +448,10 @@ impl FusedFuture for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
+        #[cfg(feature = "profile")]
+        if let Phase::Waiting(when) = self.phase {
+            tell!(cancelled(&*self.world, "Clock::sleep", number(when)));
+        }
         self.unset();
     }
 }

@@ -15,6 +15,8 @@
 // INTERRUPT   wake: yes; T1 is O(1), T4 is lock-free.
 use alloc::{sync::Arc, task::Wake, vec::Vec};
 
+#[cfg(feature = "profile")]
+use crate::probe::TaskId;
 use crate::{
     sys::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence},
     wait::cell::WaitCell,
@@ -103,6 +105,9 @@ impl Ready {
 #[derive(Debug)]
 pub(super) struct Header {
     slot: usize,
+    /// The number of the probes for the task: T6 hands a header on to another.
+    #[cfg(feature = "profile")]
+    task: AtomicUsize,
     queued: AtomicBool,
     next: AtomicUsize,
     ready: Arc<Ready>,
@@ -110,11 +115,34 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn new(slot: usize, ready: Arc<Ready>) -> Self {
-        Self { slot, queued: AtomicBool::new(false), next: AtomicUsize::new(EMPTY), ready }
+        Self {
+            slot,
+            #[cfg(feature = "profile")]
+            task: AtomicUsize::new(0),
+            queued: AtomicBool::new(false),
+            next: AtomicUsize::new(EMPTY),
+            ready,
+        }
     }
 
     pub(super) fn slot(&self) -> usize {
         self.slot
+    }
+
+    /// Gives a task that is not yet queued its number for probes.
+    #[cfg(feature = "profile")]
+    pub(super) fn enlist(&self) -> TaskId {
+        let task = TaskId::next();
+        // ORDER: relaxed: no waker of this task is out yet
+        self.task.store(task.number(), Relaxed);
+        task
+    }
+
+    /// What probes call the task.
+    #[cfg(feature = "profile")]
+    pub(super) fn task(&self) -> TaskId {
+        // ORDER: relaxed: whoever has a waker got it after `enlist`
+        TaskId::from_number(self.task.load(Relaxed)).expect("a task has its number before it has a waker")
     }
 
     /// T2.
@@ -154,6 +182,7 @@ impl Wake for Header {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        tell!(woken(self.task()));
         // T1. ORDER: E1 release
         if !self.queued.swap(true, Release) {
             self.ready.push(self);

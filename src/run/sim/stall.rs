@@ -27,11 +27,38 @@ pub struct Stall {
     now: Duration,
     next: Option<Duration>,
     blocked: Vec<Blocked>,
+    #[cfg(all(feature = "profile", feature = "std"))]
+    graph: crate::run::graph::Graph,
 }
 
 impl Stall {
-    pub(super) fn new(now: Duration, next: Option<Duration>, blocked: Vec<Blocked>) -> Self {
-        Self { now, next, blocked }
+    pub(super) fn new(
+        now: Duration,
+        next: Option<Duration>,
+        blocked: Vec<Blocked>,
+        #[cfg(all(feature = "profile", feature = "std"))] graph: crate::run::graph::Graph,
+    ) -> Self {
+        Self {
+            now,
+            next,
+            blocked,
+            #[cfg(all(feature = "profile", feature = "std"))]
+            graph,
+        }
+    }
+
+    /// Returns who waits for what, and who has it. The `Display` text ends in it, if that is known of any task.
+    ///
+    /// # Examples
+    /// ```
+    /// use testudo::{Event, run::Sim};
+    ///
+    /// let stall = Sim::new().block_on(async { Event::new().wait().await }).unwrap_err();
+    /// assert!(stall.graph().to_string().contains("waits for Event"));
+    /// ```
+    #[cfg(all(feature = "profile", feature = "std"))]
+    pub fn graph(&self) -> &crate::run::graph::Graph {
+        &self.graph
     }
 
     /// Returns the blocked tasks, in the order in which they were spawned.
@@ -88,7 +115,12 @@ impl fmt::Display for Stall {
             Some(deadline) => write!(f, "the clock is held before {deadline:?}, and there is no external source")?,
             None => f.write_str("no timer and no external source")?,
         }
-        self.blocked.iter().try_for_each(|task| write!(f, "\n  {task}"))
+        self.blocked.iter().try_for_each(|task| write!(f, "\n  {task}"))?;
+        #[cfg(all(feature = "profile", feature = "std"))]
+        if !self.graph.is_empty() {
+            write!(f, "\nawait graph:\n{}", self.graph)?;
+        }
+        Ok(())
     }
 }
 

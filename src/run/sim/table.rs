@@ -24,6 +24,9 @@ pub(super) type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 pub(super) struct Key {
     pub(super) slot: usize,
     id: u64,
+    /// None: it was refused.
+    #[cfg(feature = "profile")]
+    pub(super) task: Option<crate::probe::TaskId>,
 }
 
 /// Where a task's future is.
@@ -145,7 +148,13 @@ impl Tasks {
         self.spawned += 1;
         let id = self.spawned;
         if self.closed {
-            return (Key { slot: usize::MAX, id }, Some(body));
+            let key = Key {
+                slot: usize::MAX,
+                id,
+                #[cfg(feature = "profile")]
+                task: None,
+            };
+            return (key, Some(body));
         }
         let Free { slot, header } = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -155,11 +164,32 @@ impl Tasks {
             let header = Arc::new(Header::new(slot, Arc::clone(ready)));
             (Arc::clone(&header), header.into())
         });
+        #[cfg(feature = "profile")]
+        let task = header.enlist();
         waker.wake_by_ref();
         let waker = Some(waker);
         self.slots[slot] = Some(Entry { id, label, polls: 0, since: now, noise: false, header, waker, body });
         self.picker.born(slot);
-        (Key { slot, id }, None)
+        let key = Key {
+            slot,
+            id,
+            #[cfg(feature = "profile")]
+            task: Some(task),
+        };
+        (key, None)
+    }
+
+    /// What probes call it.
+    #[cfg(feature = "profile")]
+    pub(super) fn task(&mut self, slot: usize) -> crate::probe::TaskId {
+        self.entry(slot).header.task()
+    }
+
+    /// What reports call it.
+    #[cfg(feature = "profile")]
+    pub(super) fn label(&mut self, slot: usize) -> (Cow<'static, str>, &'static Location<'static>) {
+        let Entry { id, label, .. } = self.entry(slot);
+        (label.name(*id), label.location)
     }
 
     /// Takes the task to be polled next out of the queue.

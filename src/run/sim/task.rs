@@ -121,6 +121,12 @@ impl<T: 'static> Task<T> {
 }
 
 impl<T> Task<T> {
+    /// What tells waits for it apart.
+    #[cfg(feature = "profile")]
+    fn wait(&self) -> usize {
+        Rc::as_ptr(&self.join).addr()
+    }
+
     /// Cancels the task and returns whether that was still possible.
     ///
     /// Its future is dropped before this returns; if it is being polled right now (the task cancels itself, or what it
@@ -148,7 +154,12 @@ impl<T> Task<T> {
             return false;
         }
         match self.world.cancel(self.key) {
-            Doom::Now(fut) => drop(fut),
+            Doom::Now(fut) => {
+                #[cfg(all(feature = "profile", feature = "std"))]
+                let _here = self.world.probed.enter(self.world.now());
+                drop(fut);
+                tell!(dropped_by_key(self.key.task));
+            }
             Doom::Later => self.join.doomed.set(true),
             Doom::Never => return false,
         }
@@ -197,11 +208,13 @@ impl<T> Future for Task<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.join.settled.get() {
             self.join.register(cx.waker());
+            tell!(join_blocked(self.key.task, self.wait()));
             return Poll::Pending;
         }
         // T2. I1: settled, so only an earlier poll can have taken it.
         let Some(outcome) = self.join.outcome.take() else { panic!("{POLLED_AFTER_COMPLETION}") };
         self.taken = true;
+        tell!(join_resumed(self.key.task, self.wait()));
         Poll::Ready(outcome)
     }
 }
@@ -215,6 +228,7 @@ impl<T> FusedFuture for Task<T> {
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         drop(self.join.waiter.take());
+        tell!(join_cancelled(self.key.task, self.wait()));
     }
 }
 

@@ -33,12 +33,22 @@ pub(super) struct World {
     pub(super) outside: Cell<bool>,
     tasks: RefCell<Tasks>,
     timers: RefCell<Timers>,
+    #[cfg(feature = "profile")]
+    pub(super) probed: super::probed::Probed,
 }
 
 impl World {
     pub(super) fn new(picker: Picker, seed: u64, max_polls: u64) -> Rc<Self> {
         let (tasks, timers) = (RefCell::new(Tasks::new(picker, max_polls)), RefCell::default());
-        Rc::new(Self { ready: Arc::new(Ready::new()), seed, outside: Cell::new(false), tasks, timers })
+        Rc::new(Self {
+            ready: Arc::new(Ready::new()),
+            seed,
+            outside: Cell::new(false),
+            tasks,
+            timers,
+            #[cfg(feature = "profile")]
+            probed: Default::default(),
+        })
     }
 
     pub(super) fn tasks(&self) -> Ref<'_, Tasks> {
@@ -72,6 +82,8 @@ impl World {
         let now = self.now();
         let (key, late) = self.tasks.borrow_mut().add(label, body, now, &self.ready);
         drop(late); // I1
+        #[cfg(feature = "profile")]
+        self.probed.spawned(key, || self.tasks.borrow_mut().label(key.slot));
         key
     }
 
@@ -100,12 +112,16 @@ impl World {
     pub(super) fn poll(&self, slot: usize) {
         let now = self.now();
         let (waker, Some(fut)) = self.tasks.borrow_mut().begin(slot, now) else { return };
+        #[cfg(feature = "profile")]
+        let polling = self.polling(slot);
         let retire = Retire { world: self, slot };
         let mut fut = fut; // dropped before `retire`, also when the poll panics
         if fut.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            tell!(completed(polling.task()));
             drop(fut); // I1
             self.tasks.borrow_mut().finish(slot, waker);
             mem::forget(retire);
+            tell!(dropped(polling.task()));
             return;
         }
         let doomed = self.tasks.borrow_mut().end(slot, fut, waker);
@@ -113,6 +129,13 @@ impl World {
             None => mem::forget(retire),
             Some(fut) => drop(fut), // I1
         }
+    }
+
+    /// Tells probes of a poll until it is dropped.
+    #[cfg(feature = "profile")]
+    pub(super) fn polling(&self, slot: usize) -> crate::probe::Polling {
+        let task = self.tasks.borrow_mut().task(slot);
+        crate::probe::Polling::begin(task)
     }
 
     /// Nothing is queued: waits for the world outside, or lets time pass. Returns false when neither helps.
@@ -139,20 +162,32 @@ impl World {
     /// Moves the clock on and wakes the sleepers that are due.
     pub(super) fn advance_to(&self, now: Duration) {
         let due = self.timers_mut().advance(now);
+        tell!(clock(self.now()));
         for_each(due, Waker::wake); // I1
     }
 
     /// Reports the tasks that have not ended.
     pub(super) fn stall(&self) -> Stall {
-        let timers = self.timers();
-        Stall::new(timers.now(), timers.next(), self.tasks().blocked())
+        let (timers, blocked) = (self.timers(), self.tasks().blocked());
+        Stall::new(
+            timers.now(),
+            timers.next(),
+            blocked,
+            #[cfg(all(feature = "profile", feature = "std"))]
+            self.probed.graph(timers.now()),
+        )
     }
 
     /// Marks the world as running until the guard is dropped.
     pub(super) fn enter(&self, verb: &str) -> Running<'_> {
         let was = mem::replace(&mut self.tasks.borrow_mut().running, true);
         assert!(!was, "Sim::{verb} called inside a task of the same Sim");
-        Running { world: self }
+        tell!(clock(self.now()));
+        Running {
+            world: self,
+            #[cfg(all(feature = "profile", feature = "std"))]
+            _here: self.probed.enter(self.now()),
+        }
     }
 
     /// Adds the future of `block_on` as a task, until the guard is dropped.
@@ -173,6 +208,8 @@ impl World {
 /// See [`World::enter`].
 pub(super) struct Running<'a> {
     world: &'a World,
+    #[cfg(all(feature = "profile", feature = "std"))]
+    _here: crate::run::graph::Here,
 }
 
 impl Drop for Running<'_> {
@@ -189,8 +226,11 @@ pub(super) struct Retire<'a> {
 
 impl Drop for Retire<'_> {
     fn drop(&mut self) {
+        #[cfg(feature = "profile")]
+        let task = self.world.tasks.borrow_mut().task(self.slot);
         let body = self.world.tasks.borrow_mut().retire(self.slot);
         drop(body); // I1
+        tell!(dropped(task));
     }
 }
 

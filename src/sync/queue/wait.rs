@@ -33,6 +33,8 @@ pub(super) struct Putting<H: Handle<Target: Buffer>> {
 }
 
 impl<H: Handle<Target: Buffer>> InLinePolicy for Putting<H> {
+    const VERB: &'static str = "Queue::put";
+
     type Stock = Room<Store<H>>;
     type Output = Result<(), Closed<Item<H>>>;
 
@@ -95,6 +97,8 @@ pub(super) struct Getting<H: Handle<Target: Buffer>> {
 }
 
 impl<H: Handle<Target: Buffer>> InLinePolicy for Getting<H> {
+    const VERB: &'static str = "Queue::get";
+
     type Stock = super::buffer::Items<Store<H>>;
     type Output = Result<Item<H>, Closed>;
 
@@ -154,6 +158,8 @@ pub(super) struct Joining<H> {
 }
 
 impl<H: Handle<Target: Buffer>> InLinePolicy for Joining<H> {
+    const VERB: &'static str = "Queue::join";
+
     type Stock = Shared<Store<H>>;
     type Output = ();
 
