@@ -6,41 +6,37 @@ cd "$(dirname "$0")/.."
 . ci/lib.sh
 may_be_unsafe=(
     src/sys.rs
-    src/probe/slots.rs
     src/probe/ring.rs
-    src/wait/node.rs
-    src/wait/word.rs
-    src/wait/held.rs
-    src/wait/side.rs
-    src/wait/front.rs
-    src/wait/lot.rs
-    src/wait/future.rs
-    src/wait/line.rs
-    src/sync/queue/ring.rs
-    src/sync/queue/chain.rs
+    src/probe/slots.rs
     src/wait/batch.rs
+    src/wait/front.rs
+    src/wait/future.rs
+    src/wait/held.rs
     src/wait/line.rs
+    src/wait/lot.rs
+    src/wait/node.rs
+    src/wait/side.rs
+    src/wait/word.rs
+    src/sync/condition.rs
     src/sync/mutex.rs
+    src/sync/once.rs
+    src/sync/queue/chain.rs
+    src/sync/queue/ring.rs
     src/sync/rwlock.rs
     src/sync/rwlock_guards.rs
-    src/sync/condition.rs
     src/sync/until.rs
-    src/sync/once.rs
+    src/task/cancel.rs
+    src/task/cancel/child.rs
+    src/task/cancel/shared.rs
     src/task/children/fixed.rs
     src/task/children/row.rs
+    src/task/group/children.rs
+    src/task/group/inbox.rs
+    src/task/group/job.rs
     src/task/ready/block.rs
     src/task/ready/block/fixed.rs
     src/task/ready/block/heap.rs
     src/task/ready/block/memory.rs
-    src/task/cancel.rs
-    src/task/cancel/child.rs
-    src/task/cancel/shared.rs
-    src/task/group/job.rs
-    src/task/group/children.rs
-    src/task/group/inbox.rs
-    src/task/spawned/pile.rs
-    src/flow/generator/body.rs
-    src/run/offload/job.rs
     src/task/shelter.rs
     src/task/shelter/array.rs
     src/task/shelter/berth.rs
@@ -51,6 +47,9 @@ may_be_unsafe=(
     src/task/shelter/site.rs
     src/task/shelter/slot.rs
     src/task/shelter/ticket.rs
+    src/task/spawned/pile.rs
+    src/flow/generator/body.rs
+    src/run/offload/job.rs
 )
 need_apt python3 python3-minimal
 python3 ci/labels.py "${may_be_unsafe[@]}"

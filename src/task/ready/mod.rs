@@ -15,8 +15,8 @@ mod block;
 mod pass;
 
 pub use block::ReadyBlock;
-#[allow(unused_imports, reason = "for sets that children are added to")]
-pub(crate) use block::{ChildWaker, Shared};
+#[cfg(feature = "alloc")]
+pub(crate) use block::Shared;
 #[cfg(feature = "alloc")]
 pub(crate) use pass::Block;
 pub use pass::Claim;

@@ -69,7 +69,6 @@ impl Block {
 
     /// On the heap, without children; grows by doubling. One allocation, and one for each doubling.
     #[cfg(feature = "alloc")]
-    #[allow(dead_code, reason = "for sets that children are added to")]
     pub(crate) fn growing() -> Self {
         Self::of(Memory::allocate(1, true))
     }
@@ -77,7 +76,6 @@ impl Block {
     /// Adds child `index`, to be polled, and makes room for it. Returns the parent's waker if the parent waits: to be woken
     /// when no lock is held.
     #[cfg(feature = "alloc")]
-    #[allow(dead_code, reason = "for sets that children are added to")]
     #[must_use = "the parent waits"]
     pub(crate) fn insert(&mut self, index: usize) -> Option<Waker> {
         let (group, bit) = (index / BITS, 1 << (index % BITS));
@@ -91,7 +89,7 @@ impl Block {
     }
 
     /// A handle that makes the wakers of children.
-    #[allow(dead_code, reason = "for sets that children are added to")]
+    #[cfg(feature = "alloc")]
     pub(crate) fn shared(&self) -> &Shared {
         self.memory.shared()
     }

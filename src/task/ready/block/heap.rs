@@ -78,7 +78,6 @@ impl Memory {
     }
 
     /// Doubles the block, if it may grow.
-    #[allow(dead_code, reason = "for sets that children are added to")]
     pub(in crate::task::ready) fn grow(&mut self) {
         let (groups, extent) = (self.groups, self.groups.ilog2() as usize);
         let header = self.shared.header;

@@ -225,7 +225,7 @@ impl Memory {
     }
 
     /// The waker of a parent that waits: it does so no more.
-    #[allow(dead_code, reason = "for sets that children are added to")]
+    #[cfg(feature = "alloc")]
     pub(in crate::task::ready) fn disarm(&mut self) -> Option<Waker> {
         // ORDER: relaxed: the exchange checks it
         if self.shared.header().head.load(Relaxed) != ARMED {
