@@ -8,7 +8,7 @@ use core::task::{Context, Waker};
 
 use super::{
     Ready,
-    block::{ALL, BITS, ChildWaker, Memory, ReadyBlock, Shared},
+    block::{ALL, BITS, ChildWaker, Memory, ReadyBlock},
 };
 
 /// A ready set with exact wake-ups: who was woken is polled, nobody else.
@@ -90,7 +90,7 @@ impl Block {
 
     /// A handle that makes the wakers of children.
     #[cfg(feature = "alloc")]
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &super::Shared {
         self.memory.shared()
     }
 
