@@ -122,6 +122,9 @@ async fn getter() {
     while let Ok(item) = QUEUE.get().await {
         assert_eq!(item, GOT.load(Relaxed), "out of order");
         GOT.store(item + 1, Relaxed);
+        if item % 1000 == 0 {
+            Timer::after_ticks(20).await; // meanwhile the queue gets full
+        }
     }
 }
 
