@@ -10,14 +10,19 @@ cargo fmt --all --check
 (cd tests/firmware && cargo fmt --check)
 (cd tests/wasm && cargo fmt --check --all)
 
-# The library alone: the crate's dev-dependency on itself turns std and sim on as soon as tests are compiled.
-for main in "" alloc std sim std,sim std,sim,proptest std,sim,offload \
-    profile profile,alloc profile,sim profile,std profile,std,sim; do
-    for more in "" critical-section portable-atomic critical-section,portable-atomic; do
-        echo "clippy, library with [$main,$more]"
-        cargo clippy --quiet --lib --no-default-features --features "$main,$more" -- -D warnings
+# The library alone: the crate's dev-dependency on itself turns std and sim on as soon as tests are compiled. A crate is
+# checked by one core, so that each of these goes on beside others, in a folder of its own.
+library() { # MORE: with every set of features, and these
+    export CARGO_TARGET_DIR="$CARGO_TARGET_DIR/lib-$1"
+    for main in "" alloc std sim std,sim std,sim,proptest std,sim,offload \
+        profile profile,alloc profile,sim profile,std profile,std,sim; do
+        echo "clippy, library with [$main,$1]"
+        cargo clippy --quiet --lib --no-default-features --features "$main,$1" -- -D warnings || return
     done
-done
+}
+export -f library
+printf '%s\n' "" critical-section portable-atomic critical-section,portable-atomic |
+    xargs -P "$(nproc)" -d '\n' -I {} bash -c 'library "$1"' library {}
 
 # Tests, examples and benches may write std:: where the library must write core:: or alloc::.
 warnings=(-D warnings -A clippy::std_instead_of_core -A clippy::std_instead_of_alloc -A clippy::alloc_instead_of_core)
