@@ -202,10 +202,15 @@ pub fn kinds<const N: usize>(ctls: &[Ctl]) -> Vec<(&'static str, Set)> {
     ]
 }
 
-/// A block of its own for up to 256 children.
+/// A block for up to 256 children: one that nobody has any more, or a new one.
 pub fn claim() -> testudo::task::Claim {
-    let block: &'static ReadyBlock<4> = Box::leak(Box::new(ReadyBlock::new()));
-    block.claim().unwrap()
+    static BLOCKS: Mutex<Vec<&'static ReadyBlock<4>>> = Mutex::new(Vec::new());
+    let mut blocks = BLOCKS.lock().unwrap();
+    blocks.iter().find_map(|block| block.claim()).unwrap_or_else(|| {
+        let block = Box::leak(Box::new(ReadyBlock::new()));
+        blocks.push(block);
+        block.claim().unwrap()
+    })
 }
 
 /// Calls `test` with each kind of set, of 5, 16 and 100 children; anew each time.

@@ -781,10 +781,8 @@ fn shielded_writes_are_done_exactly_once_wherever_the_program_is_cancelled() {
 
 /// The lost wake of futures-util's `Shared` (#2706): whoever polls returns Pending and is dropped, while another saw it polling.
 #[test]
-fn handles_that_come_and_go_on_two_threads_lose_no_wake() {
-    // TESTUDO_ROUNDS: for a long run.
-    let rounds = std::env::var("TESTUDO_ROUNDS").map_or(20_000, |rounds| rounds.parse().unwrap());
-    for round in 0..if cfg!(miri) { 50 } else { rounds } {
+fn stress_handles_that_come_and_go_on_two_threads() {
+    for round in 0..crate::stress::rounds(20_000) {
         let (event, shelter) = (Event::new(), Shelter::new());
         let mut inner = Box::pin(event.wait());
         let handle = shelter.shield(poll_fn(move |cx| inner.as_mut().poll(cx)));
