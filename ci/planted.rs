@@ -1,4 +1,5 @@
 //! One fault for each checker in sanitize.sh to find, and their clean twin. A sanitizer that misses one is not at work.
+#![cfg(test)]
 use std::sync::{Arc, Mutex};
 use std::thread;
 

@@ -13,7 +13,7 @@ export TESTUDO_ROUNDS="${TESTUDO_ROUNDS:-0.2}" # a sanitizer is ten times slower
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 # A package with what these tests use and no more, because all of it is built for each sanitizer; its library is planted faults.
 {
-    printf '[package]\nname = "planted"\nedition = "2024"\n[workspace]\n[lib]\npath = "%s/ci/planted.rs"\n' "$PWD"
+    printf '[package]\nname = "planted"\nedition = "2024"\n[workspace]\n[features]\ncritical-section = []\n[lib]\npath = "%s/ci/planted.rs"\n' "$PWD"
     printf '[[test]]\nname = "it"\npath = "%s/tests/it/main.rs"\n[dev-dependencies]\n' "$PWD"
     printf 'testudo = { path = "%s", features = ["sim", "proptest", "offload"] }\n' "$PWD"
     awk '/^\[/ { wanted = /dependencies/ }
