@@ -11,11 +11,17 @@ use core::{fmt, num::NonZeroUsize, panic::Location, ptr, time::Duration};
 mod names;
 mod ring;
 mod slots;
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+mod told;
+mod waker;
 
 #[cfg(feature = "std")]
 pub(crate) use names::{Names, given};
 pub use ring::Ring;
 pub(crate) use slots::{current, is_on};
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub(crate) use told::{Tag, Told, told};
+pub(crate) use waker::WakerCache;
 
 use crate::sys::fixed::{AtomicUsize, Ordering::*};
 
@@ -150,6 +156,12 @@ impl Resource {
         self.verb.split("::").next().unwrap_or(self.verb)
     }
 
+    /// Whether who waits there waits for children, which have it.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_children(self) -> bool {
+        matches!(self.kind(), "TaskGroup" | "SpawnedGroup" | "Shelter")
+    }
+
     /// Returns the task, if the wait is for a task to end.
     pub fn task(self) -> Option<TaskId> {
         TaskId::from_number(self.address).filter(|_| self.verb == JOIN)
@@ -169,12 +181,41 @@ pub enum Subject {
     /// A task.
     Task(TaskId),
     /// What lies at these addresses: a primitive.
-    Span {
-        /// The first.
-        start: usize,
-        /// How many bytes.
-        len: usize,
-    },
+    Span(Span),
+}
+
+/// Where a primitive lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: usize,
+    len: usize,
+    kind: &'static str,
+}
+
+impl Span {
+    pub(crate) fn of<T: ?Sized>(waiters: &T, kind: &'static str) -> Self {
+        Self { start: ptr::from_ref(waiters).addr(), len: size_of_val(waiters), kind }
+    }
+
+    /// Returns the first address of its waiters.
+    pub fn start(self) -> usize {
+        self.start
+    }
+
+    /// Returns how many bytes.
+    pub fn len(self) -> usize {
+        self.len
+    }
+
+    /// Says whether there is none: never.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns what it is: `Mutex`.
+    pub fn kind(self) -> &'static str {
+        self.kind
+    }
 }
 
 /// What happened. `task` is the one that runs here, where it is not said otherwise; `wait` is unique while the wait lasts.
@@ -288,14 +329,14 @@ impl<P: sealed::Spanned + ?Sized> Named for P {}
 pub(crate) mod sealed {
     /// Where its waiters are.
     pub trait Spanned {
-        /// The first address, and how many bytes.
-        fn span(&self) -> (usize, usize);
+        fn span(&self) -> super::Span;
     }
 }
 
 /// Gives a primitive a name, which the probes that are installed by now are told. With std it is kept for later ones too.
 ///
-/// It is the address that has the name, until another is given to it: do it where the primitive stays.
+/// It is the address that has the name, for this kind of primitive and until another is given to it: do it where the primitive
+/// stays.
 ///
 /// # Examples
 /// ```
@@ -313,17 +354,12 @@ pub(crate) mod sealed {
 /// assert!(stall.to_string().contains("Mutex `stock`"));
 /// ```
 pub fn name<P: Named + ?Sized>(primitive: &P, name: &str) {
-    let (start, len) = primitive.span();
+    let span = primitive.span();
     #[cfg(feature = "std")]
-    names::give(start, len, name);
+    names::give(span, name);
     if is_on() {
-        slots::name(Subject::Span { start, len }, name);
+        slots::name(Subject::Span(span), name);
     }
-}
-
-/// The addresses of a value.
-pub(crate) fn span_of<T: ?Sized>(value: &T) -> (usize, usize) {
-    (ptr::from_ref(value).addr(), size_of_val(value))
 }
 
 /// What `tell!` calls.
@@ -347,7 +383,7 @@ tellers! {
 }
 
 /// Who waits for a task to end; None: one that never was.
-#[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 macro_rules! join_tellers {
     ($($name:ident => $event:ident;)*) => { $(
         #[cold]
@@ -357,7 +393,7 @@ macro_rules! join_tellers {
         }
     )* };
 }
-#[cfg(all(feature = "sim", target_has_atomic = "ptr"))]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 join_tellers! {
     join_blocked => Blocked;
     join_resumed => Resumed;

@@ -9,3 +9,36 @@ macro_rules! tell {
         }
     }};
 }
+
+#[cfg(all(feature = "profile", feature = "alloc", target_has_atomic = "ptr"))]
+pub(crate) use crate::probe::{Tag, Told, told};
+#[cfg(all(feature = "alloc", not(all(feature = "profile", target_has_atomic = "ptr"))))]
+pub(crate) use untold::{Tag, Told, told};
+
+/// Without the feature a future is told by leaving it as it is.
+#[cfg(all(feature = "alloc", not(all(feature = "profile", target_has_atomic = "ptr"))))]
+mod untold {
+    pub(crate) type Told<F> = F;
+
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Tag;
+
+    #[inline(always)]
+    pub(crate) fn told<F>(fut: F, _name: &str, _verb: &str) -> (F, Tag) {
+        (fut, Tag)
+    }
+
+    impl Tag {
+        #[inline(always)]
+        pub(crate) fn holds<T>(&self, _at: &T) {}
+
+        #[inline(always)]
+        pub(crate) fn awaited(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn joined(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn left(&self) {}
+    }
+}

@@ -10,7 +10,7 @@ use testudo::{
     probe::{self, Probe, Ring},
     run::{
         block_on,
-        profile::{ProfileExt, Recorder},
+        profile::{Cpu, Profile, ProfileExt, Recorder},
     },
 };
 use tracing::{Instrument, Level, span};
@@ -73,6 +73,16 @@ impl Write for &mut Counted {
     }
 }
 
+type Writer = fn(&Profile, &mut Counted);
+
+const FORMATS: [(&str, Writer); 5] = [
+    ("Chrome JSON", |profile, out| profile.write_chrome(out).expect("counts")),
+    ("speedscope JSON", |profile, out| profile.write_speedscope(out).expect("counts")),
+    ("pstats", |profile, out| profile.write_pstats(out).expect("counts")),
+    ("on-CPU stacks", |profile, out| profile.write_folded(Cpu::On, out).expect("counts")),
+    ("off-CPU stacks", |profile, out| profile.write_folded(Cpu::Off, out).expect("counts")),
+];
+
 fn main() {
     println!("  {:<44} {:>9} {:>9}", "an event, best of 5", "ns", "bytes");
     let off = measure(program);
@@ -94,12 +104,14 @@ fn main() {
     assert!(probe::remove(&PROBE));
     row("Recorder", (recorded - off) / events, 56.0);
     row("  and to stop and sort it out", (stopped - recorded) / events, 0.0);
-    let mut size = Counted::default();
-    let written = measure(|| {
-        size = Counted::default();
-        profile.write_chrome(&mut size).expect("counts");
-    });
-    row("  and to write Chrome JSON of it", written / events, size.0 as f64 / events);
+    for (what, write) in FORMATS {
+        let mut size = Counted::default();
+        let written = measure(|| {
+            size = Counted::default();
+            write(&profile, &mut size);
+        });
+        row(&format!("  and to write {what} of it"), written / events, size.0 as f64 / events);
+    }
     let plain = measure(traced);
     let file = std::env::temp_dir().join(format!("testudo-profile-{}.json", std::process::id()));
     let mut json = String::new();

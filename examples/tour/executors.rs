@@ -240,7 +240,7 @@ where
     let _watchdog = watch(Executor::Sim, &timeline);
     let worker = sim.outside(Worker::start());
     for task in program(Virtual { clock: sim.clock(), timeline: timeline.clone(), worker }) {
-        sim.spawn(task).detach();
+        sim.spawn_named("sim task", task).detach();
     }
     let stall = sim.run_until_stalled();
     (timeline.lines(), stall.map(|stall| stall.to_string()))

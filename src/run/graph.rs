@@ -3,7 +3,31 @@
 //! [`watch`] keeps it up to date for the whole program, on any executor; [`snapshot`] takes a copy, which a timer or another
 //! thread can print when the program hangs. A [`Sim`](super::Sim) watches its own tasks, and its `Stall` prints the graph.
 //!
-//! Tasks are those of a `Sim`, and futures that were [`profiled`](super::profile::Profile).
+//! Tasks are those of a `Sim`, futures that were [`profiled`](super::profile::ProfileExt::profiled), children of groups, and
+//! futures in a [`Shelter`](crate::task::Shelter).
+//!
+//! # Examples
+//! A program that says why it hangs, when it does:
+//! ```
+//! use std::{thread, time::Duration};
+//! use testudo::{Mutex, graph, run::{block_on, profile::ProfileExt}};
+//!
+//! static STOCK: Mutex<u32> = Mutex::new(0);
+//!
+//! let _watch = graph::watch(); // from the beginning
+//! let timer = thread::spawn(|| {
+//!     while graph::snapshot().cycles().is_empty() {
+//!         thread::sleep(Duration::from_millis(10));
+//!     }
+//!     graph::snapshot().to_string() // to stderr, say; a handler of signals would wake this thread
+//! });
+//! let clerk = async {
+//!     let _guard = STOCK.lock().await;
+//!     *STOCK.lock().await += 1; // has it already
+//! };
+//! thread::spawn(|| block_on(clerk.profiled("clerk")));
+//! assert!(timer.join().unwrap().contains("cycle: clerk waits for Mutex #1, which clerk has"));
+//! ```
 // STATE       WATCHED: how many need the probe, and what is the case while somebody watches; HERE: the same for the
 //             simulation that runs on this thread
 use alloc::rc::Rc;

@@ -64,6 +64,13 @@ impl Event {
         }
     }
 
+    /// Where its waiters are, to probes.
+    #[cfg(feature = "alloc")]
+    #[inline(always)]
+    pub(crate) fn waiters(&self) -> &WaitList {
+        &self.list
+    }
+
     /// Sets the flag and releases everybody who waits, in the order in which they came.
     ///
     /// Never waits: if another thread or an interrupted task is at work on the list, that one does the rest. O(waiters)

@@ -1,30 +1,30 @@
-//! Where the waiters of a primitive are: what `probe::name` names.
+//! Where the waiters of a primitive are, and how their verbs call it: what `probe::name` names.
 use super::{Barrier, BoundedSemaphore, Condition, Event, Mutex, OnceCell, RwLock, Semaphore};
-use crate::probe::{sealed::Spanned, span_of};
+use crate::probe::{Span, sealed::Spanned};
 
 macro_rules! spanned {
-    ($([$($gen:tt)*] $type:ty, $this:ident => $waiters:expr;)*) => { $(
+    ($([$($gen:tt)*] $type:ty, $kind:literal, $this:ident => $waiters:expr;)*) => { $(
         impl<$($gen)*> Spanned for $type {
-            fn span(&self) -> (usize, usize) {
+            fn span(&self) -> Span {
                 let $this = self;
-                span_of($waiters)
+                Span::of($waiters, $kind)
             }
         }
     )* };
 }
 // Not the data inside: it may hold other primitives.
 spanned! {
-    [] Event, this => this;
-    [] Semaphore, this => this;
-    [] BoundedSemaphore, this => this;
-    [] Barrier, this => this;
-    [T: ?Sized] Mutex<T>, this => &this.list;
-    [T: ?Sized] Condition<T>, this => this.list();
-    [T: ?Sized] RwLock<T>, this => &this.entry;
-    [T] OnceCell<T>, this => this;
-    [T, const N: usize] super::ArrayQueue<T, N>, this => this;
+    [] Event, "Event", this => this;
+    [] Semaphore, "Semaphore", this => this;
+    [] BoundedSemaphore, "Semaphore", this => this;
+    [] Barrier, "Barrier", this => this;
+    [T: ?Sized] Mutex<T>, "Mutex", this => &this.list;
+    [T: ?Sized] Condition<T>, "Condition", this => this.list();
+    [T: ?Sized] RwLock<T>, "RwLock", this => &this.entry;
+    [T] OnceCell<T>, "OnceCell", this => this;
+    [T, const N: usize] super::ArrayQueue<T, N>, "Queue", this => this;
 }
 #[cfg(feature = "alloc")]
 spanned! {
-    [T] super::Queue<T>, this => this;
+    [T] super::Queue<T>, "Queue", this => this;
 }

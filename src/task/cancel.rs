@@ -351,6 +351,8 @@ impl fmt::Debug for CancelToken {
 pub(super) struct CancelSource<H>(H);
 
 impl<H: Handle<Target = CancelToken>> Source for CancelSource<H> {
+    const VERB: &'static str = "CancelToken::cancelled";
+
     type Output = ();
     type Header = Below;
 

@@ -6,7 +6,7 @@
 // INTERRUPT   cancel: yes, O(1), if the wakers may. spawn: where allocating may be done.
 use core::{fmt, future::Future, marker::PhantomData};
 
-use crate::{sync::Event, sys::const_fn, task::CancelToken};
+use crate::{sync::Event, sys::const_fn, task::CancelToken, tell::told};
 
 mod children;
 mod error;
@@ -133,11 +133,14 @@ impl<E> Shared<E> {
         }
     }
 
+    #[cfg_attr(feature = "profile", track_caller)]
     fn spawn<'c, T>(&self, fut: impl Future<Output = Result<T, E>> + 'c, graceful: bool) -> TaskHandle<'c, T> {
         if self.inbox.is_closed() {
             return TaskHandle::refused();
         }
-        let (child, handle) = job::Child::new(fut, graceful);
+        let (fut, tag) = told(fut, "group child", "TaskGroup::run");
+        tag.holds(self.bell.waiters());
+        let (child, handle) = job::Child::new(fut, graceful, tag);
         match self.inbox.push(child) {
             Ok(ring) => self.ring(ring),
             Err(child) => drop(child), // the handle is told
@@ -266,6 +269,7 @@ impl<'c, E: Send + 'c> Group<'c, E, Sendable> {
     /// ```
     #[doc(alias = "create_task")]
     #[doc(alias = "start_soon")]
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn spawn<T: Send + 'c>(&'c self, fut: impl Future<Output = Result<T, E>> + Send + 'c) -> TaskHandle<'c, T> {
         self.shared.spawn(fut, false)
     }
@@ -294,6 +298,7 @@ impl<'c, E: Send + 'c> Group<'c, E, Sendable> {
     /// assert_eq!(failed.unwrap_err().first(), Some(&"no bread"));
     /// assert!(closed.into_inner());
     /// ```
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn spawn_graceful<T: Send + 'c, F>(&'c self, make: impl FnOnce(&'c CancelToken) -> F) -> TaskHandle<'c, T>
     where
         F: Future<Output = Result<T, E>> + Send + 'c,
@@ -314,6 +319,7 @@ impl<'c, E: 'c> Group<'c, E, Local> {
     /// assert_eq!(child, Ok(7));
     /// # let _: Result<i32, testudo::task::GroupError<Cancelled>> = child;
     /// ```
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn spawn<T: 'c>(&'c self, fut: impl Future<Output = Result<T, E>> + 'c) -> TaskHandle<'c, T> {
         self.shared.spawn(fut, false)
     }
@@ -332,6 +338,7 @@ impl<'c, E: 'c> Group<'c, E, Local> {
     /// });
     /// assert_eq!(block_on(run), Ok(1));
     /// ```
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn spawn_graceful<T: 'c, F>(&'c self, make: impl FnOnce(&'c CancelToken) -> F) -> TaskHandle<'c, T>
     where
         F: Future<Output = Result<T, E>> + 'c,

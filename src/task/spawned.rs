@@ -30,6 +30,7 @@ use crate::{
         Panics,
         atomic::{AtomicUsize, Ordering::*},
     },
+    tell::{Told, told},
     wait::{Handle, handle::sealed::Sealed},
 };
 
@@ -156,6 +157,7 @@ impl<S, E> SpawnedGroup<S, E> {
     /// assert_eq!(sim.block_on(child).unwrap(), Ok(7));
     /// ```
     #[doc(alias = "create_task")]
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn spawn<T: Send + 'static>(&self, fut: impl Future<Output = Result<T, E>> + Send + 'static) -> SpawnedHandle<T>
     where
         S: Spawn<BoxTask>,
@@ -178,6 +180,7 @@ impl<S, E> SpawnedGroup<S, E> {
     /// let child = group.spawn_local(async { Ok(Rc::new(7)) });
     /// assert_eq!(sim.block_on(child).unwrap(), Ok(Rc::new(7)));
     /// ```
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn spawn_local<T: 'static>(&self, fut: impl Future<Output = Result<T, E>> + 'static) -> SpawnedHandle<T>
     where
         S: Spawn<LocalBoxTask>,
@@ -189,11 +192,13 @@ impl<S, E> SpawnedGroup<S, E> {
     }
 
     /// T1.
+    #[cfg_attr(feature = "profile", track_caller)]
     fn child<F: Future<Output = Result<T, E>>, T>(&self, fut: F) -> (Child<F, T, E>, SpawnedHandle<T>) {
-        let state = State::new();
         // ORDER: relaxed: made by one who is counted
         self.core.0.live.fetch_add(1, Relaxed);
-        let run = CancelToken::run_with(self.core.clone(), fut);
+        let (run, tag) = told(CancelToken::run_with(self.core.clone(), fut), "spawned child", "SpawnedGroup::join");
+        tag.holds(self.core.0.idle.waiters());
+        let state = State::new(tag);
         let child = Child { run: Some(run), core: self.core.clone(), state: Some(Arc::clone(&state)), begun: false };
         (child, SpawnedHandle { state, taken: false })
     }
@@ -272,7 +277,7 @@ pin_project_lite::pin_project! {
     /// What the executor gets.
     struct Child<F, T, E> {
         #[pin]
-        run: Option<CancelRun<F, CoreRef<E>>>,
+        run: Option<Told<CancelRun<F, CoreRef<E>>>>,
         core: CoreRef<E>,
         state: Option<Arc<State<T>>>,
         begun: bool,

@@ -122,6 +122,44 @@ fn a_task_that_awaits_another_and_a_permit_lead_to_their_holders() {
     );
 }
 
+/// Two threads that hang; a third looks from time to time, as a timer would, and says who has what.
+#[test]
+fn a_timer_on_another_thread_names_a_deadlock_of_two_threads() {
+    let _alone = alone();
+    let _watch = graph::watch();
+    let (locks, has, stop) = ([Mutex::new(()), Mutex::new(())], [Event::new(), Event::new()], Event::new());
+    probe::name(&locks[0], "left lock");
+    probe::name(&locks[1], "right lock");
+    let hang = |mine: usize, name| {
+        let (locks, has, stop) = (&locks, &has, &stop);
+        let task = async move {
+            let _mine = locks[mine].lock().await;
+            has[mine].set();
+            has[1 - mine].wait().await;
+            drop(locks[1 - mine].lock().await);
+        };
+        move || block_on(futures_lite::future::or(task.profiled(name), stop.wait()))
+    };
+    std::thread::scope(|threads| {
+        threads.spawn(hang(0, "left"));
+        threads.spawn(hang(1, "right"));
+        let timer = threads.spawn(|| {
+            loop {
+                let graph = graph::snapshot();
+                if let [cycle] = graph.cycles() {
+                    break cycle.to_string();
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let cycle = timer.join().unwrap();
+        assert!(cycle.contains("left waits for Mutex `right lock`, which right has"), "{cycle}");
+        assert!(cycle.contains("right waits for Mutex `left lock`, which left has"), "{cycle}");
+        stop.set();
+    });
+    assert!(graph::snapshot().is_empty());
+}
+
 /// A task that ends, or gives up, leaves nothing behind.
 #[test]
 fn what_is_over_is_not_in_the_graph() {

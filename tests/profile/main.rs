@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+mod children;
 mod formats;
 mod graphs;
 mod recording;

@@ -195,11 +195,16 @@ struct Builder<'a> {
     nodes: Vec<Node>,
     /// Numbers for what has no name.
     numbers: BTreeMap<usize, usize>,
+    /// How many tasks have a name.
+    namesakes: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Builder<'a> {
     fn new(live: &'a Live, names: &'a Names) -> Self {
-        Self { live, names, index: BTreeMap::new(), nodes: Vec::new(), numbers: BTreeMap::new() }
+        let mut namesakes = BTreeMap::new();
+        let given = live.tasks.values().filter_map(|task| task.name.as_deref());
+        given.for_each(|name| *namesakes.entry(name).or_default() += 1);
+        Self { live, names, index: BTreeMap::new(), nodes: Vec::new(), numbers: BTreeMap::new(), namesakes }
     }
 
     fn build(mut self) -> Graph {
@@ -217,6 +222,10 @@ impl<'a> Builder<'a> {
         for (&child, task) in &live.tasks {
             if let Some(outer) = task.within.filter(|outer| live.tasks.contains_key(outer)) {
                 let (outer, child) = (self.node(Some(outer)), self.node(Some(child)));
+                let leads = |wait: &Waits| wait.holders.iter().any(|&(to, _)| to == child);
+                if self.nodes[outer].links.iter().any(leads) {
+                    continue; // it waits for its group
+                }
                 let what = format!("child {}", self.nodes[child].name);
                 let holders = vec![(child, None)];
                 self.nodes[outer].links.push(Waits { what, verb: "await", since: None, holders, teller: None });
@@ -226,12 +235,16 @@ impl<'a> Builder<'a> {
     }
 
     fn node(&mut self, task: Option<TaskId>) -> usize {
-        let (live, nodes) = (self.live, &mut self.nodes);
+        let (live, nodes, namesakes) = (self.live, &mut self.nodes, &self.namesakes);
         *self.index.entry(task).or_insert_with(|| {
             let known = task.and_then(|task| live.tasks.get(&task));
             let name = match task {
                 None => String::from("(no task)"),
-                Some(id) => known.and_then(|task| task.name.clone()).unwrap_or_else(|| format!("task-{}", id.number())),
+                Some(id) => match known.and_then(|task| task.name.as_deref()) {
+                    Some(name) if namesakes.get(name).is_some_and(|&n| n > 1) => format!("{name} #{}", id.number()),
+                    Some(name) => String::from(name),
+                    None => format!("task-{}", id.number()),
+                },
             };
             nodes.push(Node { name, location: known.and_then(|task| task.location), links: Vec::new() });
             nodes.len() - 1
@@ -239,14 +252,18 @@ impl<'a> Builder<'a> {
     }
 
     fn waits(&mut self, wait: &Wait) -> Waits {
-        let (live, on, since) = (self.live, wait.on, Some(wait.since));
+        let (live, since) = (self.live, Some(wait.since));
+        // Who waits where children have something waits for the children.
+        let children =
+            live.holds.get(&wait.on.address()).and_then(|holds| holds.iter().find(|hold| hold.on.is_children()));
+        let on = children.map_or(wait.on, |hold| hold.on);
         if let Some(task) = on.task() {
             let node = self.node(Some(task));
             let what = format!("task {}", self.nodes[node].name);
             return Waits { what, verb: on.verb(), since, holders: vec![(node, None)], teller: None };
         }
-        let address = self.names.canonical(on.address());
-        let what = match self.names.find(address) {
+        let address = self.names.canonical(on);
+        let what = match self.names.find(on) {
             Some((_, name)) => format!("{} `{name}`", on.kind()),
             None => {
                 let count = self.numbers.len() + 1;
@@ -257,8 +274,8 @@ impl<'a> Builder<'a> {
         let is_notified = on.kind() == "Condition" && on.verb() != "Condition::lock";
         let mut holders = Vec::new();
         let names = self.names;
-        let holds = live.holds.iter().filter(|&(&at, _)| !is_notified && names.canonical(at) == address);
-        for hold in holds.flat_map(|(_, holds)| holds) {
+        let holds = live.holds.values().flatten();
+        for hold in holds.filter(|hold| !is_notified && names.canonical(hold.on) == address) {
             holders.push((self.node(hold.task), Some(hold.since)));
         }
         let teller = live.tellers.get(&on.address()).map(|&task| self.node(Some(task)));

@@ -23,6 +23,7 @@ pub(super) struct Wait {
 #[derive(Clone, Debug)]
 pub(super) struct Hold {
     pub(super) task: Option<TaskId>,
+    pub(super) on: Resource,
     pub(super) n: usize,
     pub(super) since: Duration,
 }
@@ -52,7 +53,7 @@ impl Live {
     pub(crate) fn name(&mut self, subject: Subject, name: &str) {
         match subject {
             Subject::Task(task) => self.tasks.entry(task).or_default().name = Some(name.to_owned()),
-            Subject::Span { .. } => {} // kept by `probe`
+            Subject::Span(_) => {} // kept by `probe`
         }
     }
 
@@ -70,7 +71,7 @@ impl Live {
             }
             Event::Acquired { task, on, n } => {
                 let holds = self.holds.entry(on.address()).or_default();
-                holds.push(Hold { task, n, since: self.now });
+                holds.push(Hold { task, on, n, since: self.now });
             }
             Event::Released { task, on, n } => self.release(task, on.address(), n),
             Event::Notified { task: Some(task), on, .. } => {

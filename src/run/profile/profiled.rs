@@ -11,7 +11,7 @@ use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
 use crate::{
-    probe::{self, Polling, TaskId},
+    probe::{self, Polling, TaskId, WakerCache},
     wait::POLLED_AFTER_COMPLETION,
 };
 
@@ -52,7 +52,7 @@ pin_project! {
         #[pin]
         fut: F,
         label: Label,
-        waker: waker::Cache,
+        waker: WakerCache,
         done: bool,
     }
 
@@ -84,7 +84,7 @@ impl<F: Future> Profiled<F> {
     pub(super) fn new(fut: F, name: &'static str, location: &'static Location<'static>) -> Self {
         let mut label = Label { task: TaskId::next(), name, location, told: false };
         label.tell();
-        Self { fut, label, waker: waker::Cache::new(), done: false }
+        Self { fut, label, waker: WakerCache::new(), done: false }
     }
 
     /// Returns what probes call it.
@@ -120,80 +120,5 @@ impl<F: Future> FusedFuture for Profiled<F> {
 impl<F> fmt::Debug for Profiled<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Profiled").field("name", &self.label.name).field("done", &self.done).finish_non_exhaustive()
-    }
-}
-
-/// Wakers that tell of wakes.
-#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
-mod waker {
-    use alloc::{sync::Arc, task::Wake};
-    use core::task::{Context, Poll, Waker};
-
-    use crate::probe::TaskId;
-
-    struct Telling {
-        task: TaskId,
-        inner: Waker,
-    }
-
-    impl Wake for Telling {
-        fn wake(self: Arc<Self>) {
-            self.wake_by_ref();
-        }
-
-        fn wake_by_ref(self: &Arc<Self>) {
-            tell!(woken(self.task));
-            self.inner.wake_by_ref();
-        }
-    }
-
-    /// The wrapped waker of the last poll, and which it wraps.
-    pub(super) struct Cache(Option<(Waker, Waker)>);
-
-    impl Cache {
-        pub(super) fn new() -> Self {
-            Self(None)
-        }
-
-        pub(super) fn poll<R>(
-            &mut self,
-            task: TaskId,
-            cx: &mut Context<'_>,
-            poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
-        ) -> Poll<R> {
-            if !self.0.as_ref().is_some_and(|(inner, _)| inner.will_wake(cx.waker())) {
-                let inner = cx.waker().clone();
-                let telling = Waker::from(Arc::new(Telling { task, inner: inner.clone() }));
-                self.0 = Some((inner, telling));
-            }
-            match &self.0 {
-                Some((_, telling)) => poll(&mut Context::from_waker(telling)),
-                None => poll(cx),
-            }
-        }
-    }
-}
-/// Without alloc the wakers are passed on as they are.
-#[cfg(not(all(feature = "alloc", target_has_atomic = "ptr")))]
-mod waker {
-    use core::task::{Context, Poll};
-
-    use crate::probe::TaskId;
-
-    pub(super) struct Cache;
-
-    impl Cache {
-        pub(super) fn new() -> Self {
-            Self
-        }
-
-        pub(super) fn poll<R>(
-            &mut self,
-            _: TaskId,
-            cx: &mut Context<'_>,
-            poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
-        ) -> Poll<R> {
-            poll(cx)
-        }
     }
 }

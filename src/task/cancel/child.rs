@@ -40,6 +40,8 @@ impl<P: Parent> Link<P> {
 }
 
 impl<P: Parent> Source for Link<P> {
+    const VERB: &'static str = "CancelToken::child";
+
     type Output = ();
     type Header = Below;
 

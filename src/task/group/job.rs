@@ -30,6 +30,7 @@ use crate::{
         cell::UnsafeCell,
     },
     task::Cancelled,
+    tell::Tag,
     wait::{POLLED_AFTER_COMPLETION, cell::WaitCell},
 };
 
@@ -54,6 +55,8 @@ pub(super) struct Header {
     waiter: WaitCell,
     /// The child's own waker, if it has a handle.
     task: WaitCell,
+    /// Who it is to probes.
+    tag: Tag,
 }
 
 struct Table {
@@ -199,7 +202,7 @@ pub(super) struct Child<E> {
 
 impl<E> Child<E> {
     /// A job and its handle. The caller sees to it that the future lives long enough, and to what is Send.
-    pub(super) fn new<'c, F, T>(fut: F, graceful: bool) -> (Self, TaskHandle<'c, T>)
+    pub(super) fn new<'c, F, T>(fut: F, graceful: bool, tag: Tag) -> (Self, TaskHandle<'c, T>)
     where
         F: Future<Output = Result<T, E>> + 'c,
     {
@@ -212,6 +215,7 @@ impl<E> Child<E> {
             listens: Cell::new(false),
             waiter: WaitCell::new(),
             task: WaitCell::new(),
+            tag,
         };
         let job = Box::new(Job::<F, T, E> { header, stage: UnsafeCell::new(Stage::Running(fut)), _error: PhantomData });
         // SAFETY: I4: from a box.
@@ -419,9 +423,11 @@ impl<T> Future for TaskHandle<'_, T> {
             if job.word() & DONE == 0 {
                 job.header().waiter.register(cx.waker());
                 if job.word() & DONE == 0 {
+                    job.header().tag.awaited();
                     return Poll::Pending;
                 }
             }
+            job.header().tag.joined();
             let take = job.header().table.take;
             // SAFETY: I1: DONE was seen, E1 acquire; I4: the values of this job are `T`.
             unsafe { take(job.0.as_ptr(), (&raw mut outcome).cast()) }; // T2
@@ -441,6 +447,7 @@ impl<T> TaskHandle<'_, T> {
             if job.word() & DONE == 0 {
                 drop(job.header().waiter.take());
             }
+            job.header().tag.left();
             job.leave(NO_HANDLE, NO_GROUP);
         }
     }
@@ -461,7 +468,7 @@ impl<T> Drop for TaskHandle<'_, T> {
 impl<T> Unpin for TaskHandle<'_, T> {}
 
 // SAFETY: I1, I2: of a job's content a handle reaches the value alone, which moves to its thread: T is Send. Who frees the job
-// finds no future in it (I3), and the header is atomics and wakers.
+// finds no future in it (I3), and the header is atomics, wakers and a tag.
 unsafe impl<T: Send> Send for TaskHandle<'_, T> {}
 // SAFETY: `&TaskHandle` reaches the header's word and wakers alone.
 unsafe impl<T: Send> Sync for TaskHandle<'_, T> {}

@@ -19,7 +19,10 @@ use super::{
     state::State,
     ticket::Ticket,
 };
-use crate::sys::{Panics, const_fn};
+use crate::{
+    sys::{Panics, const_fn},
+    tell::{Told, told},
+};
 
 /// Keeps futures that have to be finished, whoever gives up waiting for them.
 ///
@@ -144,12 +147,15 @@ impl<'e, M> ShelterOf<'e, M> {
     }
 
     #[inline]
+    #[cfg_attr(feature = "profile", track_caller)]
     fn put<F, K>(&self, future: F, refs: usize) -> Site
     where
         F: Future + 'e,
-        K: Kind<F>,
+        K: Kind<Told<F>>,
     {
-        let slot = Box::new(Slot::with(future, table_of::<F, K>(), refs, State::Free));
+        let (future, tag) = told(future, "sheltered", "Shelter::shield");
+        let slot = Box::new(Slot::with(future, table_of::<Told<F>, K>(), refs, State::Free));
+        tag.holds(&slot.core().list);
         let core = NonNull::from(Box::leak(slot)).cast::<Core>();
         // SAFETY: I2 of home.rs: in a heap block until it is freed, after the removal; what it borrows outlives the shelter.
         tell(self.home.with(|roster| unsafe { self.home.link(roster, core) }));
@@ -278,11 +284,12 @@ impl<'e> ShelterOf<'e, Sendable> {
     /// assert_eq!(block_on(shelter.shield(async { 42 })), Ok(42));
     /// ```
     #[inline]
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn shield<F>(&self, future: F) -> Shielded<'_, F::Output, Sendable>
     where
         F: Future<Output: Send> + Send + 'e,
     {
-        let site = self.put::<F, Boxed>(future, 2);
+        let site = self.put::<_, Boxed>(future, 2);
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the shelter.
         Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
     }
@@ -300,13 +307,14 @@ impl<'e> ShelterOf<'e, Sendable> {
     /// let shelter = Shelter::new().on_orphan_error(|_| panic!("a handle has seen it"));
     /// assert_eq!(block_on(shelter.try_shield(async { Err::<(), _>("disk full") })), Ok(Err("disk full")));
     /// ```
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn try_shield<F, T, E>(&self, future: F) -> Shielded<'_, Result<T, E>, Sendable>
     where
         F: Future<Output = Result<T, E>> + Send + 'e,
         T: Send,
         E: Debug + Send,
     {
-        let site = self.put::<F, BoxedResult>(future, 2);
+        let site = self.put::<_, BoxedResult>(future, 2);
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the shelter.
         Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
     }
@@ -323,11 +331,12 @@ impl<'e> ShelterOf<'e, Sendable> {
     /// block_on(shelter.drain());
     /// assert!(sent.is_set());
     /// ```
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn adopt<F>(&self, future: F)
     where
         F: Future<Output = ()> + Send + 'e,
     {
-        self.put::<F, Boxed>(future, 1);
+        self.put::<_, Boxed>(future, 1);
     }
 
     /// As [`adopt`](Shelter::adopt), for a future that may fail: its error is told to the hook of
@@ -341,12 +350,13 @@ impl<'e> ShelterOf<'e, Sendable> {
     /// shelter.try_adopt(async { Err(7) });
     /// block_on(shelter.drain());
     /// ```
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn try_adopt<F, E>(&self, future: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'e,
         E: Debug + Send,
     {
-        self.put::<F, BoxedResult>(future, 1);
+        self.put::<_, BoxedResult>(future, 1);
     }
 }
 
@@ -359,8 +369,9 @@ impl<'e> ShelterOf<'e, Local> {
     /// # Examples
     /// See [`LocalShelter`].
     #[inline]
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn shield<F: Future + 'e>(&self, future: F) -> Shielded<'_, F::Output, Local> {
-        let site = self.put::<F, Boxed>(future, 2);
+        let site = self.put::<_, Boxed>(future, 2);
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the shelter.
         Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
     }
@@ -372,11 +383,12 @@ impl<'e> ShelterOf<'e, Local> {
     ///
     /// # Examples
     /// See [`Shelter::try_shield`].
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn try_shield<F, T, E: Debug>(&self, future: F) -> Shielded<'_, Result<T, E>, Local>
     where
         F: Future<Output = Result<T, E>> + 'e,
     {
-        let site = self.put::<F, BoxedResult>(future, 2);
+        let site = self.put::<_, BoxedResult>(future, 2);
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the shelter.
         Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
     }
@@ -385,19 +397,21 @@ impl<'e> ShelterOf<'e, Local> {
     ///
     /// # Examples
     /// See [`Shelter::adopt`].
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn adopt<F: Future<Output = ()> + 'e>(&self, future: F) {
-        self.put::<F, Boxed>(future, 1);
+        self.put::<_, Boxed>(future, 1);
     }
 
     /// As [`Shelter::try_adopt`].
     ///
     /// # Examples
     /// See [`Shelter::try_adopt`].
+    #[cfg_attr(feature = "profile", track_caller)]
     pub fn try_adopt<F, E: Debug>(&self, future: F)
     where
         F: Future<Output = Result<(), E>> + 'e,
     {
-        self.put::<F, BoxedResult>(future, 1);
+        self.put::<_, BoxedResult>(future, 1);
     }
 }
 

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     sys::catch,
     task::{BoxTask, LocalBoxTask, Spawn},
+    tell::{Told, told},
     wait::POLLED_AFTER_COMPLETION,
 };
 
@@ -53,6 +54,7 @@ use crate::{
 /// assert_eq!(sim.block_on(work).unwrap(), Ok("saved"));
 /// ```
 #[doc(alias = "create_task")]
+#[cfg_attr(feature = "profile", track_caller)]
 pub fn shield<S, F>(spawner: &S, future: F) -> Shield<F::Output>
 where
     S: Spawn<BoxTask> + ?Sized,
@@ -82,6 +84,7 @@ where
 /// drop(waiter); // cancelled
 /// assert_eq!(sim.block_on(work).unwrap(), Ok("saved"));
 /// ```
+#[cfg_attr(feature = "profile", track_caller)]
 pub fn shield_local<S, F>(spawner: &S, future: F) -> Shield<F::Output>
 where
     S: Spawn<LocalBoxTask> + ?Sized,
@@ -103,8 +106,11 @@ impl Future for Local {
     }
 }
 
+#[cfg_attr(feature = "profile", track_caller)]
 fn start<F: Future + 'static>(future: F) -> (Runner, Shield<F::Output>) {
-    let slot = Box::new(Slot::with(future, table_of::<F, Boxed>(), 2, State::Kept));
+    let (future, tag) = told(future, "shielded", "Shelter::shield");
+    let slot = Box::new(Slot::with(future, table_of::<Told<F>, Boxed>(), 2, State::Kept));
+    tag.holds(&slot.core().list);
     let core = NonNull::from(Box::leak(slot)).cast::<Core>();
     // SAFETY: I2: one reference is the handle's, the other the task's; it has no home.
     let site = unsafe { Site::new(core, None) };

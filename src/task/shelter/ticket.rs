@@ -245,6 +245,8 @@ impl TurnSource {
 }
 
 impl Source for TurnSource {
+    const VERB: &'static str = "Shelter::shield";
+
     type Output = Turn;
     type Header = ();
 

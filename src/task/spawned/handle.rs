@@ -19,6 +19,7 @@ use crate::{
     sync::Mutex,
     sys::atomic::{AtomicBool, Ordering::*},
     task::Cancelled,
+    tell::Tag,
     wait::{POLLED_AFTER_COMPLETION, cell::WaitCell},
 };
 
@@ -30,16 +31,19 @@ pub(super) struct State<T> {
     waiter: WaitCell,
     /// The task.
     task: WaitCell,
+    /// Who it is to probes.
+    tag: Tag,
 }
 
 impl<T> State<T> {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(tag: Tag) -> Arc<Self> {
         Arc::new(Self {
             value: Mutex::new(None),
             done: AtomicBool::new(false),
             cancel: AtomicBool::new(false),
             waiter: WaitCell::new(),
             task: WaitCell::new(),
+            tag,
         })
     }
 
@@ -160,9 +164,11 @@ impl<T> Future for SpawnedHandle<T> {
         if !self.state.is_done() {
             self.state.waiter.register(cx.waker());
             if !self.state.is_done() {
+                self.state.tag.awaited();
                 return Poll::Pending;
             }
         }
+        self.state.tag.joined();
         // T2, I2.
         let value = self.state.value.try_lock().and_then(|mut value| value.take());
         self.taken = true;
@@ -180,6 +186,7 @@ impl<T> FusedFuture for SpawnedHandle<T> {
 impl<T> Drop for SpawnedHandle<T> {
     fn drop(&mut self) {
         drop(self.state.waiter.take());
+        self.state.tag.left();
     }
 }
 
