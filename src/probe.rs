@@ -40,7 +40,7 @@ use crate::sys::fixed::{AtomicUsize, Ordering::*};
 /// impl Probe for Waits {
 ///     fn event(&self, event: &Event) {
 ///         if let Event::Blocked { .. } = event {
-///             self.0.fetch_add(1, Relaxed);
+///             self.0.fetch_add(1, Relaxed); // a count: nothing is read on the strength of it
 ///         }
 ///     }
 /// }

@@ -59,9 +59,7 @@ use crate::{
 #[track_caller]
 pub fn buffered<'c, S, E>(tg: &'c TaskGroup<'c, E>, stream: S, n: usize) -> Buffered<'c, S, E>
 where
-    S: Stream,
-    S::Item: Future + Send + 'c,
-    <S::Item as Future>::Output: Send + 'c,
+    S: Stream<Item: Future<Output: Send + 'c> + Send + 'c>,
     E: Send + 'c,
 {
     assert!(n != 0, "a buffer needs room for one future");
@@ -97,9 +95,7 @@ where
 #[track_caller]
 pub fn buffer_unordered<'c, S, E>(tg: &'c TaskGroup<'c, E>, stream: S, n: usize) -> BufferUnordered<'c, S, E>
 where
-    S: Stream,
-    S::Item: Future + Send + 'c,
-    <S::Item as Future>::Output: Send + 'c,
+    S: Stream<Item: Future<Output: Send + 'c> + Send + 'c>,
     E: Send + 'c,
 {
     assert!(n != 0, "a buffer needs room for one future");
@@ -139,8 +135,7 @@ pin_project! {
     #[must_use = "streams do nothing unless polled"]
     pub struct Buffered<'c, S, E>
     where
-        S: Stream,
-        S::Item: Future,
+        S: Stream<Item: Future>,
     {
         #[pin]
         source: Source<'c, S, E>,
@@ -150,8 +145,7 @@ pin_project! {
 
     impl<S, E> PinnedDrop for Buffered<'_, S, E>
     where
-        S: Stream,
-        S::Item: Future,
+        S: Stream<Item: Future>,
     {
         fn drop(this: Pin<&mut Self>) {
             this.project().running.iter().for_each(|child| {
@@ -161,11 +155,7 @@ pin_project! {
     }
 }
 
-impl<'c, S, E> Buffered<'c, S, E>
-where
-    S: Stream,
-    S::Item: Future,
-{
+impl<'c, S: Stream<Item: Future>, E> Buffered<'c, S, E> {
     /// Takes the handles of those that run, in order: dropping the stream will not cancel them, and no output is lost.
     ///
     /// # Examples
@@ -192,9 +182,7 @@ where
 
 impl<'c, S, E> Stream for Buffered<'c, S, E>
 where
-    S: Stream,
-    S::Item: Future + Send + 'c,
-    Out<S>: Send + 'c,
+    S: Stream<Item: Future<Output: Send + 'c> + Send + 'c>,
     E: Send + 'c,
 {
     type Item = Result<Out<S>, Cancelled>;
@@ -218,11 +206,7 @@ where
     }
 }
 
-impl<S, E> fmt::Debug for Buffered<'_, S, E>
-where
-    S: Stream,
-    S::Item: Future,
-{
+impl<S: Stream<Item: Future>, E> fmt::Debug for Buffered<'_, S, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffered").field("size", &self.size).field("running", &self.running.len()).finish()
     }
@@ -258,8 +242,7 @@ pin_project! {
     #[must_use = "streams do nothing unless polled"]
     pub struct BufferUnordered<'c, S, E>
     where
-        S: Stream,
-        S::Item: Future,
+        S: Stream<Item: Future>,
     {
         #[pin]
         source: Source<'c, S, E>,
@@ -273,8 +256,7 @@ pin_project! {
 
     impl<S, E> PinnedDrop for BufferUnordered<'_, S, E>
     where
-        S: Stream,
-        S::Item: Future,
+        S: Stream<Item: Future>,
     {
         fn drop(this: Pin<&mut Self>) {
             this.project().slots.iter().flatten().for_each(|child| {
@@ -286,9 +268,7 @@ pin_project! {
 
 impl<'c, S, E> Stream for BufferUnordered<'c, S, E>
 where
-    S: Stream,
-    S::Item: Future + Send + 'c,
-    Out<S>: Send + 'c,
+    S: Stream<Item: Future<Output: Send + 'c> + Send + 'c>,
     E: Send + 'c,
 {
     type Item = Result<Out<S>, Cancelled>;
@@ -318,11 +298,7 @@ where
     }
 }
 
-impl<S, E> fmt::Debug for BufferUnordered<'_, S, E>
-where
-    S: Stream,
-    S::Item: Future,
-{
+impl<S: Stream<Item: Future>, E> fmt::Debug for BufferUnordered<'_, S, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let running = self.slots.len() - self.free.len();
         f.debug_struct("BufferUnordered").field("size", &self.size).field("running", &running).finish()

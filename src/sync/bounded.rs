@@ -161,6 +161,21 @@ impl BoundedSemaphore {
         Semaphore::try_acquire_with(self, n)
     }
 
+    /// Blocks this thread until it has a permit.
+    ///
+    /// # Panics
+    /// When the semaphore is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// let doors = testudo::BoundedSemaphore::new(1);
+    /// assert_eq!(doors.acquire_blocking().count(), 1);
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn acquire_blocking(&self) -> Permit<&Self> {
+        self.acquire_many_blocking(1)
+    }
+
     /// Blocks this thread until it has `n` permits.
     ///
     /// # Panics

@@ -281,22 +281,21 @@ impl<'c, E: Send + 'c> Group<'c, E, Sendable> {
     ///
     /// # Examples
     /// ```
-    /// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    /// use testudo::{run::block_on, task::TaskGroup};
+    /// use testudo::{Event, run::block_on, task::TaskGroup};
     ///
-    /// let closed = AtomicBool::new(false);
+    /// let closed = Event::new();
     /// let tg = TaskGroup::new();
     /// let failed = block_on(tg.run(async {
     ///     let connection = tg.spawn_graceful(async |stop| {
     ///         stop.cancelled().await;
-    ///         Ok(closed.store(true, Relaxed))
+    ///         Ok(closed.set())
     ///     });
     ///     drop(connection); // the handle: it runs on
     ///     drop(tg.spawn(async { Err::<(), _>("no bread") }));
     ///     Ok(())
     /// }));
     /// assert_eq!(failed.unwrap_err().first(), Some(&"no bread"));
-    /// assert!(closed.into_inner());
+    /// assert!(closed.is_set());
     /// ```
     #[cfg_attr(feature = "profile", track_caller)]
     pub fn spawn_graceful<T: Send + 'c, F>(&'c self, make: impl FnOnce(&'c CancelToken) -> F) -> TaskHandle<'c, T>

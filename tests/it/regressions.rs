@@ -1,6 +1,22 @@
 //! Bugs that other crates had, each by its cause. The numbers are those of the list of bug classes.
 //!
-//! Classes 2, 3, 9, 14, 18, 25 and 26 have files of their own: `cancel`, `panics`, `layout`, `fairness`, `exact`, `debug`.
+//! | class | where else, or only |
+//! |---|---|
+//! | 2, 3 cancelled when notified | `cancel`; the loom models named `…_x_cancel…` |
+//! | 5 close races | loom `close_x_…` of `semaphore` and `queue`; `stress_semaphore_close`, `stress_queue_close`; `semaphore::a_closed_…` |
+//! | 9 panics | `panics`, and a section of each file |
+//! | 14 auto traits | `layout` |
+//! | 15 withdrawn arrivals | `barrier::a_cancelled_arrival_is_withdrawn`, loom `wait_x_cancel` of `barrier`; handles are cloned by `Arc` |
+//! | 16 order | `cancel::waiters_dropped_…`, `fairness`; tests/prop, where wake-ups are compared in their order |
+//! | 17 starvation | `rwlock::a_stream_of_readers_…`, `semaphore::a_large_request_…`, `queue::the_first_in_line_…`; tests/prop |
+//! | 18 futurelock | `fairness`, `rwlock::the_program_of_rfd_609_finishes`, `queue::a_getter_that_is_kept_…` |
+//! | 19 counters | `semaphore::counts_do_not_overflow`; in src `readers_never_wrap`, `numbers_wrap` |
+//! | 20 orderings | the loom models named after edges; ThreadSanitizer |
+//! | 21 interrupts | tests/signal stops at every instruction, `src/wait/stall` in every held section, tests/firmware under QEMU |
+//! | 23 progress that is no signal | `semaphore::those_behind_…_as_it_leaves`, `rwlock::an_upgrade_that_is_dropped_…`, `once::the_turn_of_…`, `queue::the_last_getter_…`, `queue::a_get_whose_poll_panics_…` |
+//! | 24 weak exchanges | each stands in a loop that tries again; no test here makes one fail |
+//! | 25 costs | `exact` |
+//! | 26 Debug | `debug` |
 use core::{future::Future, pin::pin, task::Poll, time::Duration};
 use std::{
     cell::RefCell,
@@ -13,7 +29,7 @@ use std::{
 };
 
 use testudo::{
-    Condition, Event, Mutex,
+    Condition, Event, Mutex, Queue, Semaphore,
     run::{Sim, block_on},
 };
 
@@ -520,5 +536,46 @@ fn a_lock_that_comes_with_the_timeout_is_not_lost() {
         })
         .unwrap();
         assert_eq!(*lock.try_lock().unwrap(), 1);
+    }
+}
+
+/// What comes with the timeout of the first goes to the second, whichever of timer and wait is asked first.
+#[test]
+fn a_permit_or_an_item_that_comes_with_the_timeout_is_not_lost() {
+    for (timeout, timer_first) in [4, 5, 6].into_iter().flat_map(|timeout| [(timeout, false), (timeout, true)]) {
+        let (sim, doors, items) = (Sim::new(), Rc::new(Semaphore::new(0)), Rc::new(Queue::bounded(1)));
+        let served = Rc::new(RefCell::new(Vec::new()));
+        for (i, timeout) in [(0, timeout), (1, 1000)] {
+            let (doors, items, served, clock) = (doors.clone(), items.clone(), served.clone(), sim.clock());
+            sim.spawn(async move {
+                let mut wait = pin!(async {
+                    let _permit = doors.acquire().await;
+                    items.get().await.unwrap()
+                });
+                let mut sleep = pin!(clock.sleep(Duration::from_secs(timeout)));
+                let got = core::future::poll_fn(|cx| {
+                    if timer_first && sleep.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                    match wait.as_mut().poll(cx) {
+                        Poll::Pending if sleep.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+                        polled => polled.map(Some),
+                    }
+                })
+                .await;
+                served.borrow_mut().extend(got.map(|item| (i, item)));
+            })
+            .detach();
+        }
+        let clock = sim.clock();
+        sim.block_on(async {
+            clock.sleep(Duration::from_secs(5)).await;
+            doors.add_permits(1);
+            items.put('a').await.unwrap();
+            clock.sleep(Duration::from_secs(5)).await;
+        })
+        .unwrap();
+        assert_eq!(*served.borrow(), [(usize::from(timeout <= 5 && (timeout < 5 || timer_first)), 'a')], "{timeout}");
+        assert_eq!((doors.available_permits(), items.len()), (1, 0));
     }
 }

@@ -6,7 +6,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use testudo::{ArrayQueue, Closed, Queue, TryGetError, TryPutError};
+use futures_core::Stream;
+use testudo::{ArrayQueue, Closed, Queue, TryGetError, TryPutError, sync::Get};
 
 use crate::support::{Data, Sleeper, Spawned, Waiter, explore, explore_within, race, spawn};
 
@@ -36,16 +37,25 @@ fn two() -> Two {
     Arc::default()
 }
 
+/// Does something to the queue on another thread.
+fn on<Q: 'static, T: 'static>(queue: &Arc<Q>, f: impl FnOnce(&Q) -> T + 'static) -> Spawned<T> {
+    let queue = Arc::clone(queue);
+    spawn(move || f(&queue))
+}
+
 /// Puts on another thread, waiting for room.
 fn put<const N: usize>(queue: &Arc<ArrayQueue<Box<usize>, N>>, item: usize) -> Spawned<Result<(), Closed<Box<usize>>>> {
-    let queue = Arc::clone(queue);
-    spawn(move || drive(queue.put(Box::new(item))))
+    on(queue, move |queue| drive(queue.put(Box::new(item))))
+}
+
+/// Gets in line for an item.
+fn getter<const N: usize>(queue: &Arc<ArrayQueue<Box<usize>, N>>) -> Waiter<Get<Arc<ArrayQueue<Box<usize>, N>>>> {
+    Waiter::waiting(ArrayQueue::get_with(queue.clone()))
 }
 
 /// Gets on another thread, waiting for an item.
 fn get<const N: usize>(queue: &Arc<ArrayQueue<Box<usize>, N>>) -> Spawned<Result<Box<usize>, Closed>> {
-    let queue = Arc::clone(queue);
-    spawn(move || drive(queue.get()))
+    on(queue, |queue| drive(queue.get()))
 }
 
 fn try_put<const N: usize>(queue: &ArrayQueue<Box<usize>, N>, item: usize) -> bool {
@@ -102,10 +112,7 @@ fn e2_what_is_got_makes_room_for_the_next() {
 fn two_try_puts_on_one_slot() {
     explore(|| {
         let queue = one();
-        let other = spawn({
-            let queue = queue.clone();
-            move || try_put(&queue, 1)
-        });
+        let other = on(&queue, |queue| try_put(queue, 1));
         let mine = try_put(&queue, 2);
         assert!(mine != other.join());
         assert_eq!(try_get(&queue), Some(if mine { 2 } else { 1 }));
@@ -118,10 +125,7 @@ fn two_try_puts_and_a_try_get_on_two_slots() {
     explore(|| {
         let queue = two();
         assert!(try_put(&queue, 0));
-        let threads = [1, 2].map(|item| {
-            let queue = queue.clone();
-            spawn(move || try_put(&queue, item))
-        });
+        let threads = [1, 2].map(|item| on(&queue, move |queue| try_put(queue, item)));
         let got = try_get(&queue);
         assert_eq!(got, Some(0));
         let put = threads.map(Spawned::join);
@@ -136,10 +140,7 @@ fn two_try_gets_take_two_items_once_each() {
     explore(|| {
         let queue = two();
         assert!(try_put(&queue, 1) && try_put(&queue, 2));
-        let other = spawn({
-            let queue = queue.clone();
-            move || try_get(&queue)
-        });
+        let other = on(&queue, |queue| try_get(queue));
         let mine = try_get(&queue).unwrap();
         assert_eq!(mine + other.join().unwrap(), 3);
         assert!(try_put(&queue, 3) && try_put(&queue, 4) && !try_put(&queue, 5));
@@ -174,12 +175,9 @@ fn e3_a_putter_in_line_is_seen_by_the_getter() {
 fn put_put_and_get_get_over_one_slot() {
     explore(|| {
         let queue = one();
-        let putter = spawn({
-            let queue = queue.clone();
-            move || {
-                for item in [1, 2] {
-                    drive(queue.put(Box::new(item))).unwrap();
-                }
+        let putter = on(&queue, |queue| {
+            for item in [1, 2] {
+                drive(queue.put(Box::new(item))).unwrap();
             }
         });
         assert_eq!(drive(queue.get()), Ok(Box::new(1)));
@@ -223,11 +221,8 @@ fn two_putters_for_two_getters_in_line() {
     // Each publishes its own slot; both getters are told.
     explore(|| {
         let queue = two();
-        let getters = [(); 2].map(|()| Waiter::waiting(ArrayQueue::get_with(queue.clone())));
-        let other = spawn({
-            let queue = queue.clone();
-            move || assert!(try_put(&queue, 1))
-        });
+        let getters = [(); 2].map(|()| getter(&queue));
+        let other = on(&queue, |queue| assert!(try_put(queue, 1)));
         assert!(try_put(&queue, 2));
         other.join();
         let got = getters.map(|getter| *getter.arrive().unwrap());
@@ -239,7 +234,7 @@ fn two_putters_for_two_getters_in_line() {
 fn a_cancelled_getter_passes_the_offer_on() {
     explore(|| {
         let queue = one();
-        let [first, second] = [(); 2].map(|()| Waiter::waiting(ArrayQueue::get_with(queue.clone())));
+        let [first, second] = [(); 2].map(|()| getter(&queue));
         let cancel = spawn(move || drop(first));
         assert!(try_put(&queue, 1));
         cancel.join();
@@ -277,7 +272,175 @@ fn a_stolen_item_is_waited_for_again() {
     });
 }
 
+#[test]
+fn cancel_of_the_offered_getter_x_try_get() {
+    explore(|| {
+        let queue = one();
+        let [first, mut second] = [(); 2].map(|()| getter(&queue));
+        assert!(try_put(&queue, 1));
+        let cancel = spawn(move || drop(first));
+        let stolen = try_get(&queue).is_some();
+        cancel.join();
+        if stolen {
+            assert!(!second.poll());
+            assert!(try_put(&queue, 1));
+        }
+        assert_eq!(second.arrive(), Ok(Box::new(1)));
+    });
+}
+
+#[test]
+fn cancel_of_the_offered_putter_x_try_put() {
+    explore(|| {
+        let queue = one();
+        assert!(try_put(&queue, 1));
+        let [first, mut second] =
+            [2, 3].map(|item| Waiter::waiting(ArrayQueue::put_with(queue.clone(), Box::new(item))));
+        assert_eq!(try_get(&queue), Some(1));
+        let cancel = spawn(move || drop(first));
+        let stolen = try_put(&queue, 4);
+        cancel.join();
+        if stolen {
+            assert!(!second.poll());
+            assert_eq!(try_get(&queue), Some(4));
+        }
+        assert_eq!(second.arrive(), Ok(()));
+        assert_eq!(try_get(&queue), Some(3));
+    });
+}
+
 // ---- closing
+
+#[test]
+fn close_x_close() {
+    explore(|| {
+        let queue = one();
+        let other = on(&queue, |queue| queue.close());
+        let mine = queue.close();
+        assert!(mine != other.join());
+        assert_eq!(queue.try_get(), Err(TryGetError::Closed));
+    });
+}
+
+#[test]
+fn close_x_cancel_of_the_offered_getter() {
+    explore(|| {
+        let queue = one();
+        let [first, second] = [(); 2].map(|()| getter(&queue));
+        assert!(try_put(&queue, 1));
+        let closer = on(&queue, |queue| queue.close());
+        race();
+        drop(first);
+        closer.join();
+        assert_eq!(second.arrive(), Ok(Box::new(1)));
+        assert_eq!(queue.try_get(), Err(TryGetError::Closed));
+    });
+}
+
+#[test]
+fn close_x_poll_of_the_offered_getter() {
+    explore(|| {
+        let queue = one();
+        let [first, second] = [(); 2].map(|()| getter(&queue));
+        assert!(try_put(&queue, 1));
+        let closer = on(&queue, |queue| queue.close());
+        assert_eq!(first.arrive(), Ok(Box::new(1)));
+        closer.join();
+        assert_eq!(second.arrive(), Err(Closed(())));
+    });
+}
+
+#[test]
+fn close_x_cancel_of_the_only_getter_x_get() {
+    // 3 preemptions take minutes.
+    explore_within(2, || {
+        let queue = one();
+        let first = getter(&queue);
+        let cancel = spawn(move || drop(first));
+        let closer = on(&queue, |queue| queue.close());
+        assert_eq!(drive(queue.get()), Err(Closed(())));
+        cancel.join();
+        closer.join();
+    });
+}
+
+#[test]
+fn close_x_cancel_of_a_putter() {
+    explore(|| {
+        let queue = one();
+        assert!(try_put(&queue, 1));
+        let [first, second] = [2, 3].map(|item| Waiter::waiting(ArrayQueue::put_with(queue.clone(), Box::new(item))));
+        let closer = on(&queue, |queue| queue.close());
+        race();
+        drop(first);
+        closer.join();
+        assert_eq!(second.arrive(), Err(Closed(Box::new(3))));
+        assert_eq!(try_get(&queue), Some(1));
+        assert_eq!(queue.try_get(), Err(TryGetError::Closed));
+    });
+}
+
+#[test]
+fn close_x_poll_of_the_offered_putter() {
+    explore(|| {
+        let queue = one();
+        assert!(try_put(&queue, 1));
+        let putter = Waiter::waiting(ArrayQueue::put_with(queue.clone(), Box::new(2)));
+        assert_eq!(try_get(&queue), Some(1));
+        let closer = on(&queue, |queue| queue.close());
+        let put = putter.arrive();
+        closer.join();
+        match put {
+            Ok(()) => assert_eq!(try_get(&queue), Some(2)),
+            Err(Closed(item)) => assert_eq!(*item, 2),
+        }
+        assert_eq!(queue.try_get(), Err(TryGetError::Closed));
+    });
+}
+
+#[test]
+fn close_now_x_cancel_of_the_offered_getter() {
+    explore(|| {
+        let queue = one();
+        let [first, second] = [(); 2].map(|()| getter(&queue));
+        assert!(try_put(&queue, 1));
+        let closer = on(&queue, |queue| queue.close_now());
+        race();
+        drop(first);
+        assert_eq!(closer.join(), 1);
+        assert_eq!(second.arrive(), Err(Closed(())));
+    });
+}
+
+#[test]
+fn close_now_x_close_now() {
+    explore(|| {
+        let queue = two();
+        assert!(try_put(&queue, 1) && try_put(&queue, 2));
+        let other = on(&queue, |queue| queue.close_now());
+        let mine = queue.close_now();
+        assert_eq!(mine + other.join(), 2);
+        assert_eq!(queue.unfinished(), 0);
+    });
+}
+
+#[test]
+fn close_x_put_all_x_stream() {
+    // 3 preemptions take minutes.
+    explore_within(2, || {
+        let queue = one();
+        let putter = on(&queue, |queue| match drive(queue.put_all([Box::new(1), Box::new(2)])) {
+            Ok(count) => count,
+            Err(Closed(item)) => *item - 1,
+        });
+        let closer = on(&queue, |queue| queue.close());
+        let mut items = pin!(queue.stream());
+        let mut next = || drive(std::future::poll_fn(|cx| items.as_mut().poll_next(cx)));
+        let got: Vec<_> = std::iter::from_fn(&mut next).map(|item| *item).collect();
+        assert!(got.iter().copied().eq(1..=putter.join()));
+        closer.join();
+    });
+}
 
 #[test]
 fn close_and_a_waiting_getter() {
@@ -306,10 +469,7 @@ fn close_and_a_waiting_putter() {
 fn what_was_put_can_be_got_after_a_close_that_races_with_it() {
     explore(|| {
         let queue = one();
-        let closer = spawn({
-            let queue = queue.clone();
-            move || queue.close()
-        });
+        let closer = on(&queue, |queue| queue.close());
         let put = queue.try_put(Box::new(1));
         closer.join();
         match put {
@@ -325,12 +485,9 @@ fn what_was_put_can_be_got_after_a_close_that_races_with_it() {
 fn e2_close_and_the_getter_of_the_last_item_end_those_who_wait() {
     explore(|| {
         let queue = two();
-        let mut waiting = Waiter::waiting(ArrayQueue::get_with(queue.clone()));
+        let mut waiting = getter(&queue);
         assert!(try_put(&queue, 1));
-        let closer = spawn({
-            let queue = queue.clone();
-            move || queue.close()
-        });
+        let closer = on(&queue, |queue| queue.close());
         let mine = try_get(&queue);
         closer.join();
         assert!(waiting.is_woken());
@@ -396,10 +553,7 @@ fn two_task_dones_and_a_join() {
     explore(|| {
         let queue = two();
         assert!(try_put(&queue, 1) && try_put(&queue, 2));
-        let workers = [(); 2].map(|()| {
-            let queue = queue.clone();
-            spawn(move || queue.task_done().unwrap())
-        });
+        let workers = [(); 2].map(|()| on(&queue, |queue| queue.task_done().unwrap()));
         drive(queue.join());
         assert_eq!(queue.unfinished(), 0);
         workers.into_iter().for_each(Spawned::join);
@@ -412,16 +566,60 @@ fn a_join_that_begins_after_a_put_is_not_ended_by_what_was_done_before() {
     explore(|| {
         let queue = two();
         assert!(try_put(&queue, 1));
-        let worker = spawn({
-            let queue = queue.clone();
-            move || queue.task_done().unwrap()
-        });
+        let worker = on(&queue, |queue| queue.task_done().unwrap());
         assert!(try_put(&queue, 2));
         let mut join = Waiter::waiting(ArrayQueue::join_with(queue.clone()));
         worker.join();
         assert!(!join.poll());
         queue.task_done().unwrap();
         assert!(join.poll());
+    });
+}
+
+#[test]
+fn i4_task_done_x_join_behind_one_that_needs_more() {
+    explore(|| {
+        let queue = two();
+        assert!(try_put(&queue, 1));
+        let mut older = Waiter::new(ArrayQueue::join_with(queue.clone()));
+        let worker = on(&queue, |queue| queue.task_done().unwrap());
+        assert!(try_put(&queue, 2));
+        let mut younger = Waiter::waiting(ArrayQueue::join_with(queue.clone()));
+        older.poll();
+        worker.join();
+        // The older may have missed a moment that was over before it got in line, and the next is for all.
+        younger.stay();
+        queue.task_done().unwrap();
+        older.arrive();
+        younger.arrive();
+    });
+}
+
+#[test]
+fn task_done_x_cancel_of_the_first_join() {
+    explore(|| {
+        let queue = one();
+        assert!(try_put(&queue, 1));
+        let [first, second] = [(); 2].map(|()| Waiter::waiting(ArrayQueue::join_with(queue.clone())));
+        let worker = on(&queue, |queue| queue.task_done().unwrap());
+        race();
+        drop(first);
+        worker.join();
+        second.arrive();
+    });
+}
+
+#[test]
+fn task_done_x_close_now_x_join() {
+    explore(|| {
+        let queue = two();
+        assert!(try_put(&queue, 1) && try_put(&queue, 2));
+        assert_eq!(try_get(&queue), Some(1));
+        let worker = on(&queue, |queue| queue.task_done().unwrap());
+        let closer = on(&queue, |queue| queue.close_now());
+        drive(queue.join());
+        worker.join();
+        assert_eq!((closer.join(), queue.unfinished()), (1, 0));
     });
 }
 
@@ -432,10 +630,7 @@ fn two_unbounded_puts_both_of_which_append_a_ring() {
     explore(|| {
         let queue = Arc::new(Queue::unbounded());
         queue.try_put(Box::new(0)).unwrap();
-        let other = spawn({
-            let queue = queue.clone();
-            move || queue.try_put(Box::new(1)).unwrap()
-        });
+        let other = on(&queue, |queue| queue.try_put(Box::new(1)).unwrap());
         queue.try_put(Box::new(2)).unwrap();
         other.join();
         assert_eq!(queue.len(), 3);
@@ -470,10 +665,7 @@ fn two_unbounded_gets_on_two_rings() {
     explore(|| {
         let queue = Arc::new(Queue::unbounded());
         (1..=3).for_each(|item| queue.try_put(Box::new(item)).unwrap());
-        let other = spawn({
-            let queue = queue.clone();
-            move || [(); 2].map(|()| *queue.try_get().unwrap())
-        });
+        let other = on(&queue, |queue| [(); 2].map(|()| *queue.try_get().unwrap()));
         let mine = *queue.try_get().unwrap();
         let [first, second] = other.join();
         assert!(first < second && first + second + mine == 6);
@@ -486,10 +678,7 @@ fn unbounded_close_and_a_put_that_appends() {
     explore(|| {
         let queue = Arc::new(Queue::unbounded());
         queue.try_put(Box::new(1)).unwrap();
-        let waiting = spawn({
-            let queue = queue.clone();
-            move || queue.try_put(Box::new(2)).is_ok()
-        });
+        let waiting = on(&queue, |queue| queue.try_put(Box::new(2)).is_ok());
         assert!(queue.close());
         assert_eq!(queue.try_put(Box::new(3)), Err(TryPutError::Closed(Box::new(3))));
         let put = waiting.join();
@@ -507,10 +696,7 @@ fn e3_a_getter_in_line_is_seen_by_an_unbounded_put_that_appends() {
         queue.try_put(Box::new(1)).unwrap();
         assert!(queue.try_get().is_ok());
         queue.try_put(Box::new(2)).unwrap();
-        let getter = spawn({
-            let queue = queue.clone();
-            move || [(); 2].map(|()| *drive(queue.get()).unwrap())
-        });
+        let getter = on(&queue, |queue| [(); 2].map(|()| *drive(queue.get()).unwrap()));
         queue.try_put(Box::new(3)).unwrap();
         assert_eq!(getter.join(), [2, 3]);
     });
@@ -522,12 +708,12 @@ fn e3_a_getter_in_line_is_seen_by_an_unbounded_put_that_appends() {
 fn a_getter_that_returns_in_vain_is_seen_by_the_next_putter() {
     explore(|| {
         let queue = one();
-        let mut getter = Waiter::waiting(ArrayQueue::get_with(queue.clone()));
+        let mut waiter = getter(&queue);
         assert!(try_put(&queue, 1));
         assert_eq!(try_get(&queue), Some(1)); // it was told, and finds nothing
         let poll = spawn(move || {
-            getter.poll();
-            getter
+            waiter.poll();
+            waiter
         });
         assert!(try_put(&queue, 2));
         assert_eq!(poll.join().arrive(), Ok(Box::new(2)));
@@ -538,7 +724,7 @@ fn a_getter_that_returns_in_vain_is_seen_by_the_next_putter() {
 fn a_getter_that_joins_those_who_were_told_is_seen() {
     explore(|| {
         let queue = two();
-        let first = Waiter::waiting(ArrayQueue::get_with(queue.clone()));
+        let first = getter(&queue);
         assert!(try_put(&queue, 1)); // the first was told
         let second = get(&queue);
         assert!(try_put(&queue, 2));
@@ -553,12 +739,9 @@ fn a_getter_that_joins_those_who_were_told_is_seen() {
 fn lifo_put_and_get() {
     explore(|| {
         let queue = Arc::new(Queue::lifo(1));
-        let putter = spawn({
-            let queue = queue.clone();
-            move || {
-                for item in [1, 2] {
-                    drive(queue.put(Box::new(item))).unwrap();
-                }
+        let putter = on(&queue, |queue| {
+            for item in [1, 2] {
+                drive(queue.put(Box::new(item))).unwrap();
             }
         });
         assert_eq!(drive(queue.get()), Ok(Box::new(1)));
@@ -568,17 +751,34 @@ fn lifo_put_and_get() {
 }
 
 #[test]
+fn lifo_close_a_put_and_a_get() {
+    explore(|| {
+        let queue = Arc::new(Queue::lifo(1));
+        let putter = on(&queue, |queue| drive(queue.put(Box::new(1))).is_ok());
+        let getter = on(&queue, |queue| drive(queue.get()).is_ok());
+        queue.close();
+        assert_eq!(putter.join(), getter.join());
+    });
+}
+
+#[test]
+fn lifo_close_now_a_put_and_a_get() {
+    explore(|| {
+        let queue = Arc::new(Queue::lifo(1));
+        let putter = on(&queue, |queue| drive(queue.put(Box::new(1))).is_ok());
+        let getter = on(&queue, |queue| drive(queue.get()).is_ok());
+        let dropped = queue.close_now();
+        let (put, got) = (putter.join(), getter.join());
+        assert_eq!(usize::from(put), usize::from(got) + dropped);
+    });
+}
+
+#[test]
 fn unbounded_put_get_and_close() {
     explore(|| {
         let queue = Arc::new(Queue::unbounded());
-        let putter = spawn({
-            let queue = queue.clone();
-            move || queue.try_put(Box::new(1)).is_ok()
-        });
-        let getter = spawn({
-            let queue = queue.clone();
-            move || drive(queue.get())
-        });
+        let putter = on(&queue, |queue| queue.try_put(Box::new(1)).is_ok());
+        let getter = on(&queue, |queue| drive(queue.get()));
         queue.close();
         let put = putter.join();
         assert_eq!(getter.join().is_ok(), put);
@@ -590,10 +790,7 @@ fn priority_two_puts_and_a_getter_in_line() {
     explore(|| {
         let queue = Arc::new(Queue::priority(2));
         let getter = Waiter::waiting(Queue::get_with(queue.clone()));
-        let other = spawn({
-            let queue = queue.clone();
-            move || queue.try_put(Box::new(1)).unwrap()
-        });
+        let other = on(&queue, |queue| queue.try_put(Box::new(1)).unwrap());
         queue.try_put(Box::new(2)).unwrap();
         other.join();
         assert_eq!(getter.arrive(), Ok(Box::new(1)));

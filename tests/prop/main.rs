@@ -15,6 +15,7 @@ mod model {
     pub(crate) mod event;
     pub(crate) mod lock;
     pub(crate) mod once;
+    pub(crate) mod queue;
     pub(crate) mod semaphore;
     pub(crate) mod sides;
 }

@@ -11,6 +11,8 @@
 //                offered something as well as the first, and comes for it sooner, is not counted.
 //             I2 the getters' line is closed only when the store is closed and drained: then nothing comes any more.
 //             I3 done is not ahead of what was put; settled is not ahead of done.
+//             I4 a T4 that a joiner stops, who needs more, counts for those behind it by their next poll or the next T4: its moment
+//                was over before that one got in line, and so before their first polls ended. None of them is owed more.
 // EDGES       E1 T4 (release) -> join (acquire): what was done before task_done is seen after the join that it ends.
 //             E2 T3 x T2: closer and getter each write, fence, and look at what the other wrote: one closes the getters' line.
 use crate::{
@@ -482,7 +484,7 @@ impl<S: Store> Shared<S> {
         Ok(())
     }
 
-    /// Nothing was unfinished when `done` was all that there was.
+    /// Nothing was unfinished when `done` was all that there was. It may be some time ago (I4).
     fn settle(&self, done: usize) {
         // ORDER: E1 release
         let _ = self.settled.fetch_update(AcqRel, Acquire, |now| (!reached(now, done)).then_some(done));
@@ -516,5 +518,44 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     #[inline(always)]
     fn drop(&mut self) {
         (self.0)();
+    }
+}
+
+#[cfg(all(test, feature = "std", not(testudo_loom)))]
+mod tests {
+    use super::{
+        super::{chain::Chain, heap::Kept, heap::Locked, ring::Fixed, ring::Ring},
+        *,
+    };
+
+    /// Puts two at a time, gets them, and works them off, until long after all numbers have wrapped.
+    fn wraps<S: Store<Item = u8>>(store: S) {
+        let shared = Shared::new(store);
+        let start = shared.store().puts();
+        [&shared.done, &shared.settled].map(|number| number.store(start, Relaxed)); // ORDER: relaxed: one thread
+        for round in 0..50 {
+            let two = shared.store().capacity() != Some(1);
+            assert!(
+                shared.try_put(&Pocket::with(round)).is_ok() && shared.try_put(&Pocket::with(round)).is_ok() == two
+            );
+            let (join, items) = (shared.joins(), 1 + usize::from(two));
+            assert_eq!((shared.store().len(), shared.unfinished()), (items, items));
+            for left in (0..items).rev() {
+                let pocket = Pocket::empty();
+                assert!(shared.try_get(&pocket).is_ok() && pocket.take() == round && !shared.is_settled(join));
+                assert!(shared.task_done().is_ok() && shared.unfinished() == left);
+            }
+            assert!(shared.is_settled(join) && shared.task_done().is_err());
+            assert_eq!(shared.store().begin_get(&Pocket::empty()), Err(Nothing::Empty));
+        }
+        assert!(shared.joins() < start, "the numbers have not wrapped");
+    }
+
+    #[test]
+    fn numbers_wrap() {
+        let (one, three) = (Ring::<Fixed<u8, 1>, AtomicUsize>::new(), Ring::<Fixed<u8, 3>, AtomicUsize>::new());
+        let (chain, lifo) = (Chain::new(), Locked::new(Kept::Lifo(std::vec![]), 2));
+        (one.set_last_lap(), three.set_last_lap(), chain.set_last_lap(), lifo.set_last_lap());
+        (wraps(one), wraps(three), wraps(chain), wraps(lifo));
     }
 }

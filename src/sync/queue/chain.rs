@@ -268,6 +268,14 @@ impl<T> Store for Chain<T> {
     }
 }
 
+#[cfg(all(test, feature = "std", not(testudo_loom)))]
+impl<T> Chain<T> {
+    /// As [`Ring::set_last_lap`].
+    pub(super) fn set_last_lap(&self) {
+        self.link(&self.oldest).ring.set_last_lap();
+    }
+}
+
 impl<T> Drop for Chain<T> {
     fn drop(&mut self) {
         let mut panics = Panics::new();

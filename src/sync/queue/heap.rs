@@ -288,3 +288,12 @@ impl<T> Store for Locked<T> {
         to.wrapping_sub(from) / ONE
     }
 }
+
+#[cfg(all(test, feature = "std", not(testudo_loom)))]
+impl<T> Locked<T> {
+    /// As if it had been used until the third item from now, after which all numbers wrap.
+    pub(super) fn set_last_lap(&self) {
+        let counters = [&self.tail, &self.ready, &self.head, &self.freed];
+        counters.map(|counter| counter.store(0_usize.wrapping_sub(3 * ONE), Relaxed)); // ORDER: relaxed: one thread
+    }
+}

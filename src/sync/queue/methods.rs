@@ -241,6 +241,32 @@ macro_rules! queue_methods {
                 PutAll::new(self, items.into_iter())
             }
 
+            /// Puts as [`put_all`](Self::put_all) does, through any handle: the future of an `Arc` is `'static`.
+            ///
+            /// # Cancel safety
+            /// Not cancel safe: dropping this future loses the one item that it was about to put.
+            ///
+            /// # Errors
+            /// As [`put_all`](Self::put_all).
+            ///
+            /// # Panics
+            /// When polled after completion.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::sync::Arc;
+            #[doc = concat!("let queue = Arc::new(", $make, ");")]
+            #[doc = concat!("let put = testudo::", $name, "::put_all_with(Arc::clone(&queue), [1, 2]);")]
+            /// assert_eq!(std::thread::spawn(|| testudo::run::block_on(put)).join().unwrap(), Ok(2));
+            /// assert_eq!(queue.try_get(), Ok(1));
+            /// ```
+            pub fn put_all_with<H: Handle<Target = Self>, I: IntoIterator<Item = T>>(
+                this: H,
+                items: I,
+            ) -> PutAll<H, I::IntoIter> {
+                PutAll::new(this, items.into_iter())
+            }
+
             /// Returns a stream of the items, which ends when the queue is closed and nothing is left in it.
             ///
             /// # Cancel safety
@@ -312,7 +338,10 @@ macro_rules! queue_methods {
                 self.shared.task_done()
             }
 
-            /// Waits for a moment, from this call on, at which every item that was put has been worked off.
+            /// Waits for a moment at which every item that was put has been worked off.
+            ///
+            /// A moment counts from the first poll on. One between this call and the first poll does too, if its `task_done` has
+            /// returned by then.
             ///
             /// # asyncio
             /// As `join()`: it counts `task_done`, not what is in the queue, and closing changes nothing about that.
@@ -356,6 +385,26 @@ macro_rules! queue_methods {
             /// ```
             pub fn join_with<H: Handle<Target = Self>>(this: H) -> QueueJoin<H> {
                 QueueJoin::new(this)
+            }
+
+            /// Blocks this thread as [`join`](Self::join) waits.
+            ///
+            /// # Examples
+            /// ```
+            #[doc = concat!("let queue = ", $make, ";")]
+            /// queue.try_put("soup").unwrap();
+            /// std::thread::scope(|s| {
+            ///     s.spawn(|| {
+            ///         queue.get_blocking().unwrap();
+            ///         queue.task_done().unwrap();
+            ///     });
+            ///     queue.join_blocking();
+            /// });
+            /// assert_eq!(queue.unfinished(), 0);
+            /// ```
+            #[cfg(feature = "std")]
+            pub fn join_blocking(&self) {
+                crate::wait::thread::park_until_ready(self.join());
             }
 
             /// Says how many items were put and not yet worked off.

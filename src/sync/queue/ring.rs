@@ -340,6 +340,17 @@ impl<S: Slots, P: Place> Store for Ring<S, P> {
     }
 }
 
+#[cfg(all(test, feature = "std", not(testudo_loom)))]
+impl<S: Slots, P: Place> Ring<S, P> {
+    /// As if it had been used until its last lap, after which all numbers wrap.
+    pub(super) fn set_last_lap(&self) {
+        let lap = !(2 * self.slots.closed() - 1);
+        let laps = self.slots.slots().iter().map(|slot| &slot.lap);
+        // ORDER: relaxed: one thread
+        laps.chain([self.tail.at(), self.head.at()]).for_each(|number| number.store(lap, Relaxed));
+    }
+}
+
 impl<S: Slots, P: Place> Drop for Ring<S, P> {
     fn drop(&mut self) {
         let mut panics = Panics::new();

@@ -25,9 +25,8 @@ pub(crate) struct Block {
     /// The group that was looked at last, and those of it that are still to be polled.
     group: usize,
     current: usize,
-    /// Whether that group was popped again since.
-    again: bool,
-    /// Whether it has children left for the next pass: it stays marked, so that nobody pushes it.
+    /// Whether others of it may be waiting: it was popped again since, or some are left for the next pass; it stays marked then,
+    /// so that nobody pushes it.
     rest: bool,
 }
 
@@ -36,17 +35,7 @@ const NONE: usize = usize::MAX;
 
 impl Block {
     fn of(memory: Memory) -> Self {
-        Self {
-            memory,
-            cursor: 0,
-            start: 0,
-            wrapped: false,
-            from: 0,
-            group: NONE,
-            current: 0,
-            again: false,
-            rest: false,
-        }
+        Self { memory, cursor: 0, start: 0, wrapped: false, from: 0, group: NONE, current: 0, rest: false }
     }
 
     /// Children `0..len`, all to be polled.
@@ -84,7 +73,7 @@ impl Block {
         }
         self.memory.set_live(group, self.memory.live(group) | bit);
         self.memory.add(group, bit);
-        self.again |= group == self.group;
+        self.rest |= group == self.group;
         self.memory.disarm()
     }
 
@@ -124,14 +113,10 @@ impl Block {
 
     /// Takes from the group that was looked at last who was woken since and is in reach.
     fn look_again(&mut self) {
-        self.again = false;
         let group = self.group;
-        if group == NONE || !self.memory.is_marked(group) {
-            self.rest = false;
-        } else if self.memory.peek(group) & self.in_reach(group) != 0 {
+        self.rest = group != NONE && self.memory.is_marked(group);
+        if self.rest && self.memory.peek(group) & self.in_reach(group) != 0 {
             self.look_at(group);
-        } else {
-            self.rest = true;
         }
     }
 
@@ -155,8 +140,8 @@ impl Ready for Block {
         if self.current == 0 && self.memory.marked() == 0 && self.memory.is_armed_by(waker) {
             return false;
         }
-        let Self { memory, group, again, .. } = self;
-        memory.collect(|index| *again |= index == *group);
+        let Self { memory, group, rest, .. } = self;
+        memory.collect(|index| *rest |= index == *group);
         (self.start, self.wrapped, self.from) = (self.cursor, false, self.cursor / BITS);
         true
     }
@@ -165,10 +150,10 @@ impl Ready for Block {
     fn next(&mut self) -> Option<usize> {
         loop {
             if self.memory.is_pushed() {
-                let Self { memory, group, again, .. } = self;
-                memory.collect(|index| *again |= index == *group); // I2
+                let Self { memory, group, rest, .. } = self;
+                memory.collect(|index| *rest |= index == *group); // I2
             }
-            if self.again || self.rest {
+            if self.rest {
                 self.look_again(); // I2
             }
             if self.current != 0 {
