@@ -1,15 +1,14 @@
 //! A body: a script, what it holds, and what becomes of that when it ends or is dropped.
-use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
+use std::{future::ready, sync::Arc};
+
+use testudo::{
+    BoundedSemaphore, Condition, ConditionGuard, Mutex, MutexGuard, Semaphore,
+    sync::Permit,
+    task::{Elapsed, timeout},
 };
 
-use testudo::{BoundedSemaphore, Condition, ConditionGuard, Mutex, MutexGuard, Semaphore, sync::Permit};
-
 use crate::{
-    children::Group,
+    children::Asked,
     host::Host,
     scenario::{End, Op, Outcome},
     world::World,
@@ -41,14 +40,14 @@ pub struct Body<H: Host> {
     pub index: usize,
     pub id: usize,
     pub at: usize,
-    pub group: Option<Group>,
+    pub group: Option<Asked<H>>,
     /// By the names of the objects, in the order in which it got them.
     held: Vec<(String, Held)>,
     end: Option<End>,
 }
 
 impl<H: Host> Body<H> {
-    pub fn new(world: &Arc<World<H>>, index: usize, group: Option<Group>) -> Self {
+    pub fn new(world: &Arc<World<H>>, index: usize, group: Option<Asked<H>>) -> Self {
         let id = world.scenario.bodies[index].id;
         Self { world: world.clone(), index, id, at: 0, group, held: Vec::new(), end: None }
     }
@@ -83,15 +82,15 @@ impl<H: Host> Body<H> {
         let Some(k) = shortest else { return self.wait(op).await };
         let world = self.world.clone();
         let in_time = match k {
-            0 => once(pin!(self.wait(inner))).await,
+            0 => timeout(ready(()), self.wait(inner)).await,
             _ => {
                 let deadline = world.host.sleep_until(world.timer_slot(self.index, k));
-                or_late(pin!(self.wait(inner)), pin!(deadline)).await
+                timeout(deadline, self.wait(inner)).await
             }
         };
         match in_time {
-            Some(outcome) => outcome,
-            None => {
+            Ok(outcome) => outcome,
+            Err(Elapsed) => {
                 self.lock_again(inner).await;
                 Outcome::timeout()
             }
@@ -130,24 +129,4 @@ impl<H: Host> Drop for Body<H> {
         }
         self.world.end(self.index, end);
     }
-}
-
-/// Polls it once.
-async fn once<F: Future>(mut fut: Pin<&mut F>) -> Option<F::Output> {
-    poll_fn(|cx| {
-        Poll::Ready(match fut.as_mut().poll(cx) {
-            Poll::Ready(output) => Some(output),
-            Poll::Pending => None,
-        })
-    })
-    .await
-}
-
-/// The output, unless the deadline comes first.
-pub async fn or_late<F: Future>(mut fut: Pin<&mut F>, mut deadline: Pin<&mut impl Future>) -> Option<F::Output> {
-    poll_fn(|cx| match fut.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => deadline.as_mut().poll(cx).map(|_| None),
-    })
-    .await
 }

@@ -1,228 +1,226 @@
-//! Ops on other bodies: starting them, waiting for some of them, taking them along when the wait is dropped.
+//! Ops on other bodies, with testudo's own combinators over handles of their tasks. An owned handle cancels when it is dropped.
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     pin::{Pin, pin},
-    sync::{Arc, Mutex as StdMutex},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
+use futures_lite::{StreamExt, future};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
+use testudo::{
+    Event, Queue,
+    sync::EventWait,
+    task::{Group, as_completed, gather, timeout, try_gather},
+};
 
 use crate::{
-    body::{Body, or_late},
+    body::Body,
     host::Host,
     scenario::{End, Op, Outcome},
-    world::{Ends, World},
+    world::{Reading, World},
 };
 
-/// The bodies of a task group.
-#[derive(Clone, Default)]
-pub struct Group(Arc<StdMutex<Members>>);
-
-#[derive(Default)]
-struct Members {
-    ids: Vec<usize>,
-    closed: bool,
-}
-
-impl Group {
-    fn ids(&self) -> Vec<usize> {
-        self.0.lock().unwrap().ids.clone()
-    }
-
-    /// Says whether it takes new members.
-    fn add(&self, id: usize) -> bool {
-        let mut members = self.0.lock().unwrap();
-        if !members.closed {
-            members.ids.push(id);
-        }
-        !members.closed
-    }
-
-    fn close(&self) {
-        self.0.lock().unwrap().closed = true;
-    }
-}
-
-/// Cancels bodies when it is dropped.
-struct Owned<H: Host, I: Fn() -> Vec<usize>> {
+/// The handle of a body's task: how it ends.
+pub struct Child<H: Host> {
     world: Arc<World<H>>,
-    ids: Option<I>,
+    id: usize,
+    ended: Pin<Box<EventWait<Arc<Event>>>>,
+    owned: bool,
 }
 
-impl<H: Host, I: Fn() -> Vec<usize>> Owned<H, I> {
-    fn new(world: &Arc<World<H>>, ids: I) -> Self {
-        Self { world: world.clone(), ids: Some(ids) }
+impl<H: Host> Child<H> {
+    fn new(world: &Arc<World<H>>, id: usize, owned: bool) -> Self {
+        let ended = Box::pin(Event::wait_with(world.ended(id)));
+        Self { world: world.clone(), id, ended, owned }
     }
 
-    fn release(mut self) {
-        self.ids = None;
+    /// With its task started.
+    fn start(world: &Arc<World<H>>, id: usize, owned: bool) -> Self {
+        world.start(id, None);
+        Self::new(world, id, owned)
     }
 }
 
-impl<H: Host, I: Fn() -> Vec<usize>> Drop for Owned<H, I> {
+impl<H: Host> Future for Child<H> {
+    type Output = End;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+        ready!(self.ended.as_mut().poll(cx));
+        self.owned = false;
+        Poll::Ready(self.world.end_of(self.id).expect("it has ended"))
+    }
+}
+
+impl<H: Host> Drop for Child<H> {
     fn drop(&mut self) {
-        for id in self.ids.take().iter().flat_map(|ids| ids()) {
-            self.world.cancel(id);
+        if self.owned {
+            self.world.cancel(self.id);
         }
     }
 }
 
-fn how(ends: &Ends, id: usize) -> Option<&End> {
-    ends.iter().find(|(ended, _)| *ended == id).map(|(_, end)| end)
+/// Where the bodies of a task group ask for more of them.
+pub type Asked<H> = Arc<Queue<Child<H>>>;
+
+/// Whoever asks after it is gone is refused, and what was asked for and not spawned is cancelled.
+struct Closing<H: Host>(Asked<H>);
+
+impl<H: Host> Drop for Closing<H> {
+    fn drop(&mut self) {
+        self.0.close_now();
+    }
 }
 
-fn all(ends: &Ends, ids: &[usize]) -> bool {
-    ids.iter().all(|&id| how(ends, id).is_some())
+/// A task group, for its block and its children.
+pub struct Scope<'c, H: Host> {
+    pub group: &'c Group<'c, String, H::Kind>,
+    asked: Asked<H>,
 }
 
-fn results(ends: &Ends, ids: &[usize]) -> Vec<Value> {
-    ids.iter().map(|&id| how(ends, id).expect("it has ended").of(id)).collect()
+impl<H: Host> Clone for Scope<'_, H> {
+    fn clone(&self) -> Self {
+        Self { group: self.group, asked: self.asked.clone() }
+    }
+}
+
+/// Spawns what is asked for, until `fut` is done: whoever asks is in `fut`, or in that of another child.
+async fn serve<'c, H: Host, T>(scope: &Scope<'c, H>, fut: impl Future<Output = T>) -> T {
+    let mut fut = pin!(fut);
+    let spawn = |child| H::spawn_in(scope.clone(), child);
+    let spawn_all = async {
+        while let Ok(child) = scope.asked.get().await {
+            spawn(child);
+        }
+        future::pending().await
+    };
+    let output = future::or(spawn_all, fut.as_mut()).await;
+    while let Ok(child) = scope.asked.try_get() {
+        spawn(child);
+    }
+    output
+}
+
+/// What a child of a task group does: waits for its body.
+pub async fn member<H: Host>(scope: Scope<'_, H>, child: Child<H>) -> Result<(), String> {
+    match serve(&scope, child).await {
+        End::Error(name) => Err(name),
+        End::Ok | End::Cancelled => Ok(()), // who is cancelled alone has not failed
+    }
 }
 
 impl<H: Host> Body<H> {
-    fn start_all(&self, ids: &[usize]) {
-        for &id in ids {
-            self.world.start(id, None);
-        }
+    fn children(&self, ids: &[usize], owned: bool) -> Vec<Child<H>> {
+        ids.iter().map(|&id| Child::start(&self.world, id, owned)).collect()
     }
 
-    async fn until_ended(&self, enough: impl Fn(&Ends) -> bool) -> Ends {
-        self.world.until_ended(enough).await;
-        self.world.ends()
+    fn results(&self, ids: &[usize]) -> Vec<Value> {
+        ids.iter().map(|&id| self.world.end_of(id).expect("it has ended").of(id)).collect()
     }
 
     pub async fn join(&self, op: Op<'_>) -> Outcome {
         let id = op.number(1);
-        self.world.start(id, None);
-        let owned = Owned::new(&self.world, || if op.flag(2) { vec![id] } else { vec![] });
-        let ends = self.until_ended(|ends| how(ends, id).is_some()).await;
-        owned.release();
-        how(&ends, id).expect("it has ended").outcome(id)
+        Child::start(&self.world, id, op.flag(2)).await.outcome(id)
     }
 
     pub async fn shield(&self, op: Op<'_>) -> Outcome {
         let id = op.number(1);
-        self.world.start(id, None);
-        let ends = self.until_ended(|ends| how(ends, id).is_some()).await;
-        how(&ends, id).expect("it has ended").outcome(id)
+        let child = Child::start(&self.world, id, false);
+        self.world.host.shield(child).await.expect("its executor goes on").outcome(id)
     }
 
     pub async fn gather(&self, op: Op<'_>) -> Outcome {
-        let (ids, every_outcome) = (op.ids(1), op.flag(2));
-        self.start_all(&ids);
-        let failure = |ends: &Ends| {
-            let failed = |(id, end): &&(usize, End)| !every_outcome && ids.contains(id) && *end != End::Ok;
-            ends.iter().find(failed).cloned()
-        };
-        let owned = Owned::new(&self.world, || ids.clone());
-        let ends = self.until_ended(|ends| failure(ends).is_some() || all(ends, &ids)).await;
-        match failure(&ends) {
-            Some((_, end)) => {
-                if op.text(3) == "leave" {
-                    owned.release();
-                }
-                end.outcome(Value::Null)
-            }
-            None => {
-                owned.release();
-                Outcome::value(results(&ends, &ids))
-            }
+        let ids = op.ids(1);
+        if op.flag(2) {
+            let ends = gather(self.children(&ids, true)).await;
+            return Outcome::value(ids.iter().zip(ends).map(|(&id, end)| end.of(id)).collect::<Value>());
+        }
+        // asyncio leaves the others alone when one fails, and cancels all when it is cancelled itself.
+        let leaves = self.world.reading == Reading::Literal && op.text(3) == "leave";
+        let mut kept = if leaves { self.children(&ids, true) } else { vec![] };
+        let children = self.children(&ids, !leaves).into_iter();
+        let outcome = try_gather(children.map(|child| child.map(End::into_result)).collect::<Vec<_>>()).await;
+        kept.iter_mut().for_each(|child| child.owned = false);
+        match outcome {
+            Ok(_) => Outcome::value(self.results(&ids)),
+            Err(end) => end.outcome(Value::Null),
         }
     }
 
     pub async fn as_completed(&self, op: Op<'_>) -> Outcome {
-        let (mut left, take) = (op.ids(1), op.number(2));
-        self.start_all(&left);
-        let mut rows = Vec::new();
-        for _ in 0..take.min(left.len()) {
-            let ends = self.until_ended(|ends| left.iter().any(|&id| how(ends, id).is_some())).await;
-            let next = left.iter().copied().filter(|&id| how(&ends, id).is_some()).min().expect("one has ended");
-            left.retain(|&id| id != next);
-            let Value::Array(result) = how(&ends, next).expect("it has ended").of(next) else { unreachable!() };
+        let ids = op.ids(1);
+        let (mut some, mut rows) = (as_completed(self.children(&ids, false)), Vec::new());
+        while rows.len() < op.number(2) {
+            let Some((number, end)) = some.next().await else { break };
+            let Value::Array(result) = end.of(ids[number]) else { unreachable!("a result is a list") };
             rows.push(Outcome(result).after(json!([self.world.host.now()])));
         }
         if op.text(3) == "cancel" {
-            drop(Owned::new(&self.world, || left.clone()));
+            some.into_remaining().into_iter().for_each(|(_, mut child)| child.owned = true);
         }
         Outcome::value(rows)
     }
 
     pub async fn wait_for_some(&self, op: Op<'_>) -> Outcome {
-        let ids = op.ids(1);
-        self.start_all(&ids);
-        let enough = |ends: &Ends| {
-            let failed = |id: &usize| matches!(how(ends, *id), Some(End::Error(_)));
-            all(ends, &ids)
-                || match op.text(2) {
-                    "first" => ids.iter().any(|&id| how(ends, id).is_some()),
-                    "exception" => ids.iter().any(failed),
-                    _ => false,
+        let (ids, mut done) = (op.ids(1), Vec::new());
+        let mut some = as_completed(self.children(&ids, false));
+        let enough = async {
+            while let Some((number, end)) = some.next().await {
+                done.push(ids[number]);
+                if op.text(2) == "first" || op.text(2) == "exception" && matches!(end, End::Error(_)) {
+                    break;
                 }
+            }
         };
-        let wait = pin!(self.world.until_ended(enough));
         match op.arg(3).as_u64() {
-            None => wait.await,
+            None => enough.await,
             Some(k) => {
                 let deadline = self.world.host.sleep_until(self.world.timer_slot(self.index, k));
-                or_late(wait, pin!(deadline)).await.unwrap_or(())
+                timeout(deadline, enough).await.unwrap_or(());
             }
         }
-        let ends = self.world.ends();
-        let mut done: Vec<_> = ids.iter().filter(|&&id| how(&ends, id).is_some()).collect();
+        while let Some(Some((number, _))) = future::poll_once(some.next()).await {
+            done.push(ids[number]);
+        }
         done.sort_unstable();
         Outcome::value(json!(done))
     }
 
     pub async fn taskgroup(&self, op: Op<'_>) -> Outcome {
-        let (group, ids) = (Group::default(), op.ids(1));
-        let host = op.arg(2).as_u64().map(|id| id as usize);
-        let owned = Owned::new(&self.world, || group.ids());
-        for &id in &ids {
-            self.world.start(id, Some(&group));
-            group.add(id);
-        }
-        let mut block = host.map(|id| H::inline(Body::new(&self.world, self.world.index(id), Some(group.clone()))));
-        let members = || group.ids().into_iter().chain(host).collect::<Vec<_>>();
-        let failures = |ends: &Ends| {
-            let failed = members().into_iter().filter_map(|id| match how(ends, id) {
-                Some(End::Error(name)) => Some(name.clone()),
-                _ => None,
-            });
-            failed.collect::<Vec<_>>()
-        };
-        let mut over = pin!(self.until_ended(|ends| !failures(ends).is_empty() || all(ends, &members())));
-        let ends = poll_fn(|cx| {
-            if let Some(fut) = &mut block {
-                if Pin::new(fut).poll(cx).is_ready() {
-                    block = None;
-                }
+        let (ids, asked, group) = (op.ids(1), Asked::<H>::new(Queue::unbounded()), Group::new());
+        let _closing = Closing(asked.clone());
+        let scope = Scope { group: &group, asked: asked.clone() };
+        let block = async {
+            for &id in &ids {
+                self.world.start(id, Some(&asked));
+                H::spawn_in(scope.clone(), Child::new(&self.world, id, true));
             }
-            over.as_mut().poll(cx)
-        })
-        .await;
-        group.close();
-        let mut names = failures(&ends);
-        if names.is_empty() {
-            owned.release();
-            return Outcome::value(results(&ends, &ids));
+            let Some(id) = op.arg(2).as_u64().map(|id| id as usize) else { return Ok(()) };
+            let host = Body::new(&self.world, self.world.index(id), Some(asked.clone()));
+            serve(&scope, H::inline(host)).await;
+            match self.world.end_of(id) {
+                Some(End::Error(name)) => Err(name),
+                _ => Ok(()),
+            }
+        };
+        match group.run(block).await {
+            Ok(()) => Outcome::value(self.results(&ids)),
+            Err(errors) => {
+                let mut names: Vec<_> = errors.iter().collect();
+                names.sort_unstable();
+                Outcome(vec!["error".into(), "Group".into(), json!(names)])
+            }
         }
-        block = None;
-        drop((block, owned)); // cancels all that are left
-        let ends = self.until_ended(|ends| all(ends, &members())).await;
-        names = failures(&ends);
-        names.sort_unstable();
-        Outcome(vec!["error".into(), "Group".into(), json!(names)])
     }
 
     pub fn tg_spawn(&self, op: Op<'_>) -> Outcome {
+        let Some(asked) = &self.group else { return Outcome::error("NoGroup") };
         let id = op.number(1);
-        match &self.group {
-            None => Outcome::error("NoGroup"),
-            Some(group) if group.add(id) => {
-                self.world.start(id, Some(group));
-                Outcome::ok()
-            }
-            Some(_) => Outcome::error("GroupClosed"),
+        if asked.try_put(Child::new(&self.world, id, true)).is_err() {
+            return Outcome::error("GroupClosed");
         }
+        self.world.start(id, Some(asked));
+        Outcome::ok()
     }
 }

@@ -77,8 +77,7 @@ fn difference(case: &Case, reading: Reading, wanted: &Value, got: &Value) -> Str
 
 /// The names of the differences by design that a scenario has the ops for.
 fn may_differ_by(scenario: &Scenario, reading: Reading) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    scenario.bodies.iter().flat_map(|script| &script.ops).for_each(|row| collect(Op(&row[1..]), &mut names));
+    let names = ops(scenario);
     let has = |name: &str| names.iter().any(|known| known == name);
     let cancels = has("cancel") || has("timeout");
     let waits = has("cond_wait") || has("cond_wait_for");
@@ -90,8 +89,16 @@ fn may_differ_by(scenario: &Scenario, reading: Reading) -> Vec<&'static str> {
         ("offers", reading == Reading::Native && has("try")),
         ("at_once", bounded && has("atomic") && has("cancel") && has("sem_release")),
         ("withdraws", has("barrier_wait") && cancels),
+        ("siblings", reading == Reading::Native && has("gather")),
     ];
     rules.into_iter().filter(|(_, applies)| *applies).map(|(name, _)| name).collect()
+}
+
+/// The names of its ops, also of those inside others.
+pub fn ops(scenario: &Scenario) -> Vec<String> {
+    let mut names = Vec::new();
+    scenario.bodies.iter().flat_map(|script| &script.ops).for_each(|row| collect(Op(&row[1..]), &mut names));
+    names
 }
 
 fn collect(op: Op<'_>, names: &mut Vec<String>) {

@@ -2,11 +2,15 @@
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::Value;
-use testudo::run::{Clock, Sim, Sleep, Spawner, Task};
+use testudo::{
+    run::{Clock, Sim, Sleep, Spawner, Task},
+    task::{Local, Shield, shield_local},
+};
 
 use crate::{
     body::Body,
-    scenario::Scenario,
+    children::{Child, Scope, member},
+    scenario::{End, Scenario},
     world::{Reading, World},
 };
 
@@ -16,6 +20,8 @@ pub trait Host: Sized + 'static {
     type Sleep: Future<Output = ()>;
     /// A body that runs inside another one.
     type Inline: Future<Output = ()> + Unpin;
+    /// Of its task groups: whether children must be `Send`.
+    type Kind;
 
     fn now(&self) -> u64;
     fn sleep_until(&self, tick: u64) -> Self::Sleep;
@@ -23,6 +29,9 @@ pub trait Host: Sized + 'static {
     /// Drops the body, now or when the executor next comes round. Says whether that was still possible.
     fn cancel(handle: &Self::Handle) -> bool;
     fn inline(body: Body<Self>) -> Self::Inline;
+    fn shield(&self, child: Child<Self>) -> Shield<End>;
+    /// Makes it a member of a task group.
+    fn spawn_in(scope: Scope<'_, Self>, child: Child<Self>);
 }
 
 /// testudo's own simulation: its clock, its tasks; cancelling drops at once.
@@ -37,6 +46,7 @@ impl Host for OnSim {
     type Handle = Rc<Task<()>>;
     type Sleep = Sleep;
     type Inline = Pin<Box<dyn Future<Output = ()>>>;
+    type Kind = Local;
 
     fn now(&self) -> u64 {
         (self.clock.now().as_nanos() / TICK.as_nanos()) as u64
@@ -56,6 +66,14 @@ impl Host for OnSim {
 
     fn inline(body: Body<Self>) -> Self::Inline {
         Box::pin(body.run())
+    }
+
+    fn shield(&self, child: Child<Self>) -> Shield<End> {
+        shield_local(&self.spawner, child)
+    }
+
+    fn spawn_in(scope: Scope<'_, Self>, child: Child<Self>) {
+        drop(scope.group.spawn(member(scope.clone(), child)));
     }
 }
 

@@ -147,6 +147,11 @@ impl End {
         }
     }
 
+    /// To be without it is to fail.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self == Self::Ok { Ok(()) } else { Err(self) }
+    }
+
     /// What a body that waited for it alone sees.
     pub fn outcome(&self, value: impl Into<Value>) -> Outcome {
         match self {

@@ -1,6 +1,6 @@
-//! Executors of several threads, in virtual time too: the clock goes on when every body waits.
-//!
-//! Nothing sleeps for real, so a busy machine changes the order in which bodies run, and nothing else.
+//! Executors of several threads, with one of two clocks. The virtual one goes on when every body waits: nothing sleeps for
+//! real, so a busy machine changes the order in which bodies run, and nothing else. The real one goes on by itself, a tick
+//! every so often: a run in which something that belongs to a tick is not over before the next one proves nothing.
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -8,14 +8,19 @@ use std::{
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     task::{Context, Poll, Wake, Waker},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use testudo::task::{BoxTask, Sendable, Shield, shield};
 
 use crate::{
     body::Body,
+    children::{Child, Scope, member},
+    compare::ops,
     host::Host,
-    scenario::Scenario,
+    scenario::{End, Scenario},
     world::{Reading, World},
 };
 
@@ -32,8 +37,16 @@ pub struct OnThreads {
 struct Shared {
     time: Mutex<Time>,
     all_wait: Condvar,
-    /// For scenarios with atomics: one body runs at a time.
+    /// For scenarios in which several things are one step: one body runs at a time.
     turn: Option<Mutex<()>>,
+    clock: Clock,
+}
+
+/// The clock of a run.
+#[derive(Clone, Copy)]
+enum Clock {
+    Virtual,
+    Real { begin: Instant, tick: Duration },
 }
 
 #[derive(Default)]
@@ -50,6 +63,29 @@ impl Shared {
         self.time.lock().unwrap()
     }
 
+    /// The tick that it is.
+    fn now(&self, time: &Time) -> u64 {
+        match self.clock {
+            Clock::Virtual => time.now,
+            Clock::Real { begin, tick } => (begin.elapsed().as_nanos() / tick.as_nanos()) as u64,
+        }
+    }
+
+    /// Waits until every body waits.
+    fn idle(&self) -> MutexGuard<'_, Time> {
+        self.all_wait.wait_while(self.time(), |time| time.busy > 0).unwrap()
+    }
+
+    /// Lets time pass, until a tick.
+    fn pass_until(&self, tick: u64) {
+        match self.clock {
+            Clock::Virtual => self.time().now = tick,
+            Clock::Real { begin, tick: each } => {
+                thread::sleep((begin + each * tick as u32).saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+
     fn one_more_waits(&self) {
         let mut time = self.time();
         time.busy -= 1;
@@ -59,7 +95,7 @@ impl Shared {
     }
 }
 
-/// A body's task, for wakers and those who cancel it.
+/// A task, for wakers and those who cancel it.
 pub struct Node {
     shared: Arc<Shared>,
     state: Mutex<State>,
@@ -97,10 +133,10 @@ impl Wake for Node {
     }
 }
 
-/// A body as the executor polls it.
+/// A task as the executor polls it.
 struct Tracked {
     node: Arc<Node>,
-    body: Option<Task>,
+    task: Option<Task>,
 }
 
 impl Future for Tracked {
@@ -118,9 +154,9 @@ impl Future for Tracked {
             state.cancelled
         };
         let waker = Waker::from(node.clone());
-        let body = self.body.as_mut().expect("polled before it was done");
-        if cancelled || body.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
-            self.body = None;
+        let task = self.task.as_mut().expect("polled before it was done");
+        if cancelled || task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            self.task = None;
             node.state.lock().unwrap().phase = Phase::Done;
             drop(turn);
             node.shared.one_more_waits();
@@ -150,7 +186,7 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let shared = self.shared.clone();
         let mut time = shared.time();
-        if time.now >= self.tick {
+        if shared.now(&time) >= self.tick {
             return Poll::Ready(());
         }
         time.set += 1;
@@ -168,13 +204,25 @@ impl Drop for Sleep {
     }
 }
 
+impl OnThreads {
+    /// Spawns a task, for which the clock waits.
+    fn track(&self, task: Task) -> Arc<Node> {
+        self.shared.time().busy += 1;
+        let state = Mutex::new(State { phase: Phase::Queued, cancelled: false, waker: None });
+        let node = Arc::new(Node { shared: self.shared.clone(), state });
+        (self.spawn)(Box::pin(Tracked { node: node.clone(), task: Some(task) }));
+        node
+    }
+}
+
 impl Host for OnThreads {
     type Handle = Arc<Node>;
     type Sleep = Sleep;
     type Inline = Task;
+    type Kind = Sendable;
 
     fn now(&self) -> u64 {
-        self.shared.time().now
+        self.shared.now(&self.shared.time())
     }
 
     fn sleep_until(&self, tick: u64) -> Sleep {
@@ -182,11 +230,7 @@ impl Host for OnThreads {
     }
 
     fn start(&self, body: Body<Self>) -> Arc<Node> {
-        self.shared.time().busy += 1;
-        let state = Mutex::new(State { phase: Phase::Queued, cancelled: false, waker: None });
-        let node = Arc::new(Node { shared: self.shared.clone(), state });
-        (self.spawn)(Box::pin(Tracked { node: node.clone(), body: Some(Box::pin(body.run())) }));
-        node
+        self.track(Box::pin(body.run()))
     }
 
     fn cancel(node: &Arc<Node>) -> bool {
@@ -201,32 +245,58 @@ impl Host for OnThreads {
     fn inline(body: Body<Self>) -> Task {
         Box::pin(body.run())
     }
+
+    fn shield(&self, child: Child<Self>) -> Shield<End> {
+        shield(&|task: BoxTask| drop(self.track(task)), child)
+    }
+
+    fn spawn_in(scope: Scope<'_, Self>, child: Child<Self>) {
+        drop(scope.group.spawn(member(scope.clone(), child)));
+    }
 }
 
-/// Runs a scenario to its end on an executor. Returns its trace.
+/// Runs a scenario to its end on an executor, by the virtual clock. Returns its trace.
 pub fn run(spawn: &Spawn, scenario: &Arc<Scenario>, reading: Reading) -> Value {
-    let atomics = scenario.bodies.iter().flat_map(|script| &script.ops).any(|row| row[1] == "atomic");
-    let turn = atomics.then(Mutex::default);
-    let shared = Arc::new(Shared { time: Mutex::default(), all_wait: Condvar::new(), turn });
+    run_by(Clock::Virtual, spawn, scenario, reading).expect("it is never late")
+}
+
+/// As [`run`], by a real clock of that tick. None if the machine was too slow for it.
+pub fn run_for_real(tick: Duration, spawn: &Spawn, scenario: &Arc<Scenario>, reading: Reading) -> Option<Value> {
+    run_by(Clock::Real { begin: Instant::now(), tick }, spawn, scenario, reading)
+}
+
+/// Ops that do several things in one step. Those with children cancel several: what one of them held must not get to another.
+const STEPS: [&str; 4] = ["atomic", "gather", "taskgroup", "as_completed"];
+
+fn run_by(clock: Clock, spawn: &Spawn, scenario: &Arc<Scenario>, reading: Reading) -> Option<Value> {
+    let turn = ops(scenario).iter().any(|name| STEPS.contains(&name.as_str())).then(Mutex::default);
+    let shared = Arc::new(Shared { time: Mutex::default(), all_wait: Condvar::new(), turn, clock });
     let world = World::new(scenario.clone(), reading, OnThreads { shared: shared.clone(), spawn: spawn.clone() });
     shared.time().busy += 1; // until all are started
     for script in scenario.bodies.iter().filter(|script| script.start) {
         world.start(script.id, None);
     }
     shared.one_more_waits();
-    let idle = || shared.all_wait.wait_while(shared.time(), |time| time.busy > 0).unwrap();
-    loop {
-        let mut time = idle();
-        let Some(timer) = time.timers.first_entry() else { break };
-        let ((tick, _), waker) = timer.remove_entry();
-        time.now = tick;
+    let mut tick = 0;
+    let trace = loop {
+        let mut time = shared.idle();
+        if shared.now(&time) != tick {
+            break None; // late
+        }
+        let Some(timer) = time.timers.first_entry() else {
+            drop(time);
+            let trace = world.trace();
+            break (shared.now(&shared.time()) == tick).then_some(trace);
+        };
+        let ((next, _), waker) = timer.remove_entry();
         drop(time);
+        tick = next;
+        shared.pass_until(tick);
         waker.wake();
-    }
-    let trace = world.trace();
+    };
     for script in &scenario.bodies {
         world.cancel(script.id);
     }
-    drop(idle());
+    drop(shared.idle());
     trace
 }

@@ -8,14 +8,15 @@ Each difference has a name; `Run(..., model)` takes a set of names, or one of th
     offers     what is free is offered to the first in line, not reserved for it: whoever asks may take it before that one runs
     at_once    what a cancelled task held is free when `cancel` returns, not when the task next runs
     withdraws  a cancelled arrival at a barrier is withdrawn: indices are places in line when the barrier opens
+    siblings   a gather that fails owns its children: those that are left are cancelled (oracle.py does it)
 
 Like oracle.py: CPython >= 3.11, standard library only.
 """
 import asyncio
 import collections
 
-NAMES = ("drops", "everybody", "skips", "offers", "at_once", "withdraws")
-READINGS = {"native": frozenset(NAMES), "literal": frozenset(NAMES) - {"skips"}}
+NAMES = ("drops", "everybody", "skips", "offers", "at_once", "withdraws", "siblings")
+READINGS = {"native": frozenset(NAMES), "literal": frozenset(NAMES) - {"skips", "siblings"}}
 LIMIT = 4                     # who was overtaken this often is served next
 
 

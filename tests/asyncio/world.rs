@@ -1,16 +1,15 @@
 //! What the bodies of a scenario share: the objects, the clock's ticks, the records.
 use std::{
     collections::BTreeMap,
-    pin::pin,
     sync::{Arc, Mutex as StdMutex},
 };
 
-use futures_lite::future::poll_once;
 use serde_json::{Value, json};
 use testudo::{ArrayQueue, Barrier, BoundedSemaphore, Condition, Event, Mutex, Queue, Semaphore};
 
 use crate::{
     body::Body,
+    children::Asked,
     host::Host,
     scenario::{End, Kind, Op, Outcome, Scenario, Spec},
 };
@@ -84,9 +83,6 @@ impl Buffer {
     }
 }
 
-/// The bodies that have ended, in that order, and how.
-pub type Ends = Vec<(usize, End)>;
-
 /// Time, body and op of a wait that was served.
 type Served = (u64, usize, usize);
 
@@ -96,7 +92,9 @@ struct Known {
     /// The op that it is in.
     at: usize,
     begun: bool,
-    ended: bool,
+    end: Option<End>,
+    /// Set when it has ended.
+    ended: Arc<Event>,
     records: Vec<Value>,
 }
 
@@ -113,9 +111,6 @@ pub struct World<H: Host> {
     /// How long the list of each condition is.
     lengths: StdMutex<BTreeMap<String, usize>>,
     handles: StdMutex<BTreeMap<usize, H::Handle>>,
-    /// Of each body that has ended, how; each time one does, the event is set and cleared.
-    ends: StdMutex<Ends>,
-    one_more_ended: Event,
 }
 
 impl<H: Host> World<H> {
@@ -132,8 +127,6 @@ impl<H: Host> World<H> {
             in_line: StdMutex::default(),
             lengths: StdMutex::default(),
             handles: StdMutex::default(),
-            ends: StdMutex::default(),
-            one_more_ended: Event::new(),
         })
     }
 
@@ -196,7 +189,7 @@ impl<H: Host> World<H> {
         let mut bodies = BTreeMap::new();
         for (script, known) in self.scenario.bodies.iter().zip(self.known.lock().unwrap().iter()) {
             let mut records = known.records.clone();
-            if known.begun && !known.ended {
+            if known.begun && known.end.is_none() {
                 records.push(json!([null, known.at, "pending"]));
             }
             bodies.insert(script.id.to_string(), records);
@@ -223,7 +216,7 @@ impl<H: Host> World<H> {
     }
 
     /// Starts a body, once.
-    pub fn start(self: &Arc<Self>, id: usize, group: Option<&crate::children::Group>) {
+    pub fn start(self: &Arc<Self>, id: usize, group: Option<&Asked<H>>) {
         if !self.is_started(id) {
             let handle = H::start(&self.host, Body::new(self, self.index(id), group.cloned()));
             self.handles.lock().unwrap().insert(id, handle);
@@ -231,7 +224,7 @@ impl<H: Host> World<H> {
     }
 
     pub fn cancel(&self, id: usize) -> bool {
-        if !self.is_started(id) || self.ends().iter().any(|(ended, _)| *ended == id) {
+        if !self.is_started(id) || self.end_of(id).is_some() {
             return false;
         }
         let handle = self.handles.lock().unwrap().get(&id).cloned();
@@ -239,27 +232,20 @@ impl<H: Host> World<H> {
     }
 
     pub fn end(&self, index: usize, end: End) {
-        self.known.lock().unwrap()[index].ended = true;
-        self.ends.lock().unwrap().push((self.scenario.bodies[index].id, end));
-        self.one_more_ended.set();
-        self.one_more_ended.clear();
+        let mut known = self.known.lock().unwrap();
+        known[index].end = Some(end);
+        let ended = known[index].ended.clone();
+        drop(known);
+        ended.set();
     }
 
-    pub fn ends(&self) -> Ends {
-        self.ends.lock().unwrap().clone()
+    /// How a body has ended.
+    pub fn end_of(&self, id: usize) -> Option<End> {
+        self.known.lock().unwrap()[self.index(id)].end.clone()
     }
 
-    /// Waits until `enough` holds of how bodies have ended.
-    pub async fn until_ended(&self, enough: impl Fn(&Ends) -> bool) {
-        loop {
-            let mut wait = pin!(self.one_more_ended.wait());
-            let released = poll_once(wait.as_mut()).await.is_some();
-            if enough(&self.ends.lock().unwrap()) {
-                return;
-            }
-            if !released {
-                wait.await; // in line since before it looked
-            }
-        }
+    /// What is set when a body has ended.
+    pub fn ended(&self, id: usize) -> Arc<Event> {
+        self.known.lock().unwrap()[self.index(id)].ended.clone()
     }
 }

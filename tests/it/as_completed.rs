@@ -10,9 +10,9 @@ use std::{
 use futures_core::{FusedStream, Stream};
 use futures_lite::StreamExt;
 use testudo::{
-    Semaphore,
+    Mutex, Semaphore,
     run::Sim,
-    task::{AsCompleted, as_completed, as_completed_in},
+    task::{AsCompleted, as_completed, as_completed_in, gather},
 };
 
 use crate::{
@@ -167,6 +167,35 @@ fn a_next_that_is_given_up_loses_nothing() {
     sim.block_on(body).unwrap();
     assert_eq!(got.take(), [Some(0), Some(1), None]);
     assert_eq!(clock.now(), Duration::from_secs(3));
+}
+
+/// ASC-07. Same: and the timer is gone.
+#[test]
+fn a_deadline_that_was_not_needed_is_taken_back() {
+    let sim = Sim::new();
+    let clock = sim.clock();
+    let sleeps = [1, 2].map(|secs| clock.sleep(Duration::from_secs(secs)));
+    let all = sim.block_on(clock.timeout(Duration::from_secs(9), as_completed(sleeps).count()));
+    assert_eq!((all.unwrap(), sim.now()), (Ok(2), Duration::from_secs(2)));
+    assert!(format!("{sim:?}").contains("timers: 0"), "{sim:?}");
+}
+
+/// ASC-04. Different: `next` takes `&mut self`; several consumers share a lock, and each item goes to one.
+#[test]
+fn several_consumers_share_it_behind_a_lock() {
+    let (sim, got) = (Sim::new(), RefCell::new(Vec::new()));
+    let clock = sim.clock();
+    let sleeps = (0..6).map(|n| clock.sleep(Duration::from_secs(6 - n)));
+    let done = Mutex::new(as_completed(sleeps));
+    let consumer = async |name| {
+        while let Some((number, ())) = { done.lock().await.next().await } {
+            got.borrow_mut().push((name, number));
+        }
+    };
+    sim.block_on(gather([consumer('a'), consumer('b')])).unwrap();
+    let got = got.take();
+    assert_eq!(got.iter().map(|item| item.1).collect::<Vec<_>>(), [5, 4, 3, 2, 1, 0]);
+    assert!(['a', 'b'].iter().all(|name| got.iter().any(|item| item.0 == *name)), "{got:?}");
 }
 
 /// ASC-11. Different by design: those that are left are dropped with it, in order, or taken out.

@@ -3,13 +3,14 @@
 use std::{
     future::{Future, pending, ready},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use testudo::{
     Event, Semaphore,
-    run::Sim,
-    task::{gather, gather_in, try_gather, try_gather_in},
+    run::{Sim, block_on},
+    task::{BoxTask, SpawnedGroup, gather, gather_in, try_gather, try_gather_in},
 };
 
 use crate::{
@@ -269,4 +270,36 @@ fn children_are_woken_from_other_threads() {
         assert_eq!(testudo::run::block_on(gather(waits)).len(), 200);
         setters.into_iter().for_each(|setter| setter.join().unwrap());
     }
+}
+
+/// GATH-17. Stricter: the tasks may be on several executors.
+#[test]
+fn tasks_of_several_executors_are_gathered() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let theirs = runtime.handle().clone();
+    let tokio = SpawnedGroup::<_, ()>::new(move |task: BoxTask| drop(theirs.spawn(task)));
+    let smol = SpawnedGroup::<_, ()>::new(|task: BoxTask| smol::spawn(task).detach());
+    let sim = Sim::new();
+    let here = SpawnedGroup::<_, ()>::new(sim.spawner());
+    let [one, other] = [Arc::new(Event::new()), Arc::new(Event::new())];
+    let handles = [
+        tokio.spawn({
+            let (one, other) = (one.clone(), other.clone());
+            async move {
+                one.wait().await;
+                other.set();
+                Ok(1)
+            }
+        }),
+        smol.spawn(async move {
+            other.wait().await;
+            Ok(2)
+        }),
+        here.spawn(async move {
+            one.set();
+            Ok(3)
+        }),
+    ];
+    sim.run_until_stalled();
+    assert_eq!(block_on(gather(handles)), [Ok(1), Ok(2), Ok(3)]);
 }

@@ -14,6 +14,7 @@ use testudo::{
     Event, Queue,
     flow::{AsyncGen, BoxGen, Closed, Emit, Emitter, Stop, generator, generator_boxed, next, try_generator},
     run::{Sim, block_on},
+    task::LocalShelter,
 };
 
 use crate::support::{Probe, allocations, panics};

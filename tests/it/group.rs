@@ -248,6 +248,25 @@ fn dropping_the_run_in_the_block_drops_the_block_and_then_the_children() {
     assert_eq!(log.all(), "-body -a");
 }
 
+/// TG-27. Differs: what is dropped says nothing any more: the error goes with the group.
+#[test]
+fn a_run_that_is_dropped_in_the_step_in_which_a_child_fails_keeps_no_error() {
+    let (probe, event, error) = (Probe::new(), Event::new(), Rc::new(()));
+    let (theirs, event) = (error.clone(), &event);
+    let tg = LocalTaskGroup::new();
+    let run = probe.start(tg.run(async {
+        drop(tg.spawn(async move {
+            event.wait().await;
+            Err::<(), _>(theirs)
+        }));
+        pending::<Result<(), Rc<()>>>().await
+    }));
+    event.set();
+    assert_eq!((probe.wakes(), Rc::strong_count(&error)), (1, 2));
+    drop(run);
+    assert_eq!((Rc::strong_count(&error), probe.kept()), (1, 0));
+}
+
 /// TG-11, and run 2: a child that has not begun when the block fails never does. Same.
 #[test]
 fn an_error_of_the_block_cancels_the_children_and_comes_last() {

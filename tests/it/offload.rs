@@ -178,6 +178,34 @@ fn exec_10_pool_can_be_replaced() {
     }
 }
 
+/// The pool is its owner's: who drops this one waits for what runs and what is queued.
+#[test]
+fn exec_11_the_owner_of_a_pool_waits_for_running_calls() {
+    struct Joined(Mutex<Vec<thread::JoinHandle<()>>>);
+    impl Pool for Joined {
+        fn execute(&self, job: Job) -> Result<(), Job> {
+            self.0.lock().unwrap().push(thread::spawn(move || job.run()));
+            Ok(())
+        }
+    }
+    impl Drop for Joined {
+        fn drop(&mut self) {
+            self.0.get_mut().unwrap().drain(..).for_each(|thread| thread.join().unwrap());
+        }
+    }
+    let (ended, pool) = (Arc::new(AtomicUsize::new(0)), Joined(Mutex::default()));
+    let ((started, begun), probe) = (mpsc::channel(), Probe::new());
+    let theirs = Arc::clone(&ended);
+    let mut work = Box::pin(offload(&pool, move |_| {
+        started.send(()).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        theirs.fetch_add(1, SeqCst)
+    }));
+    begun.recv().unwrap();
+    drop(pool);
+    assert_eq!((ended.load(SeqCst), probe.ready(&mut work)), (1, Ok(0)), "it runs to its end, and the result is there");
+}
+
 #[test]
 fn exec_12_work_for_a_pool_that_is_shut_down_is_lost() {
     let drops = Drops::default();

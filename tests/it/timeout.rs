@@ -152,6 +152,42 @@ fn a_deadline_is_moved_while_the_future_runs_and_given_back_when_it_is_too_late(
     assert!(late.as_mut().reschedule(clock.sleep(ms(30))).is_err());
 }
 
+/// WF-06. Differs: a running future is dropped, which is done when the timeout returns; nothing is waited for.
+#[test]
+fn a_running_future_whose_deadline_has_passed_is_dropped_before_it_returns() {
+    let (probe, alive) = (Probe::new(), Rc::new(()));
+    let inside = alive.clone();
+    let mut running = probe.start(async move {
+        let _inside = inside;
+        pending::<()>().await
+    });
+    assert_eq!(probe.now(timeout(ready(()), running.as_mut())), Err(Elapsed));
+    assert_eq!(Rc::strong_count(&alive), 2, "lent: its owner may go on with it");
+    assert_eq!(probe.now(timeout(ready(()), running)), Err(Elapsed));
+    assert_eq!(Rc::strong_count(&alive), 1);
+}
+
+/// WF-12. Differs: an output that nobody has taken is dropped with the future; that of a task stays with its handle.
+#[test]
+fn the_output_of_a_dropped_timeout_is_dropped_and_that_of_a_task_is_not() {
+    let (sim, probe, output) = (Sim::new(), Probe::new(), Rc::new(()));
+    let (theirs, clock) = (output.clone(), sim.clock());
+    let mut task = sim.spawn(async move {
+        clock.sleep(ms(5)).await;
+        theirs
+    });
+    let caller = probe.start(sim.clock().timeout(ms(10), &mut task));
+    sim.block_on(async {}).unwrap(); // it begins
+    sim.advance(ms(5));
+    sim.block_on(async {}).unwrap();
+    assert_eq!((probe.wakes(), Rc::strong_count(&output)), (1, 2), "done, and nobody has looked");
+    drop(caller);
+    assert!(sim.block_on(task).unwrap().is_ok());
+    let theirs = output.clone();
+    drop(Box::pin(sim.clock().timeout(ms(10), ready(theirs))));
+    assert_eq!(Rc::strong_count(&output), 1);
+}
+
 /// TMO-22. Same.
 #[test]
 fn a_timeout_shows_whether_it_is_done() {

@@ -265,3 +265,67 @@ fn agen_16_values_go_in_by_a_queue() {
     questions.close();
     assert_eq!((probe.wakes(), poll(&probe, &mut answers)), (1, Poll::Ready(None)));
 }
+
+/// Generator expressions and comprehensions: the adapters of streams.
+#[test]
+fn agen_20_adapters_and_generators_over_generators_compose() {
+    let probe = Probe::new();
+    let numbers = || {
+        generator(async |mut y| {
+            for n in 0..6 {
+                pause().await;
+                y.emit(n).await?;
+            }
+            Ok(())
+        })
+    };
+    let squares = generator(async |mut y| {
+        let mut numbers = pin!(numbers());
+        while let Some(n) = next(&mut numbers).await {
+            y.emit(n * n).await?;
+        }
+        Ok(())
+    });
+    let mut odd = Box::pin(squares.filter(|n| core::future::ready(n % 2 == 1)).zip(numbers()).collect::<Vec<_>>());
+    let mut polls = 0;
+    let all = loop {
+        polls += 1;
+        if let Poll::Ready(all) = probe.poll(&mut odd) {
+            break all;
+        }
+    };
+    assert_eq!((all, polls > 6), (vec![(1, 0), (9, 1), (25, 2)], true));
+}
+
+/// `aclosing`: a guard closes it behind the block, also when that is left with an error, and before what follows.
+#[test]
+fn agen_21_a_guard_closes_it_at_the_end_of_a_block_before_what_follows() {
+    for fails in [false, true] {
+        let (log, shelter) = (RefCell::new(vec![]), LocalShelter::new());
+        let probe = Probe::new();
+        let numbers = Box::pin(generator(async |mut y| {
+            let output = y.emit(1).await;
+            pause().await;
+            log.borrow_mut().push("cleaned up");
+            output
+        }));
+        let block = async {
+            let mut open = shelter.guard(numbers, |mut numbers, _| async move { numbers.as_mut().aclose().await });
+            assert_eq!(next(&mut open.as_mut()).await, Some(1));
+            if fails {
+                return Err("failed");
+            }
+            open.close().await;
+            Ok(())
+        };
+        let mut program = Box::pin(async {
+            let result = shelter.run(block).await;
+            log.borrow_mut().push("after");
+            result
+        });
+        probe.pends(&mut program);
+        assert_eq!(probe.ready(&mut program), if fails { Err("failed") } else { Ok(()) });
+        drop(program);
+        assert_eq!(*log.borrow(), ["cleaned up", "after"]);
+    }
+}
