@@ -1,18 +1,22 @@
 //! The executors of the tour, and what a program sees of them.
 
 use std::{
+    convert::Infallible,
     fmt,
     future::Future,
     marker::PhantomData,
-    sync::mpsc,
+    pin::{Pin, pin},
+    sync::{Arc, OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use clap::ValueEnum;
+use futures_executor::ThreadPool;
 use testudo::{
     Event,
     run::{BlockingPool, Clock, Job, Outside, Pool, Sim, block_on, offload, profile::ProfileExt},
+    task::{BoxTask, Spawn, SpawnedGroup},
 };
 
 use crate::{
@@ -47,8 +51,16 @@ pub enum Executor {
     AsyncExecutor,
     /// tokio with two worker threads
     Tokio,
+    /// tokio on one thread
+    TokioCurrentThread,
     /// smol's global executor
     Smol,
+    /// The thread pool of futures
+    Futures,
+    /// embassy, as it runs on an operating system
+    Embassy,
+    /// edge-executor on one thread
+    EdgeExecutor,
 }
 
 impl Executor {
@@ -90,7 +102,13 @@ macro_rules! play {
             $crate::executors::Executor::Sim => $crate::executors::sim($local),
             $crate::executors::Executor::AsyncExecutor => $crate::executors::async_executor($sendable, $pace),
             $crate::executors::Executor::Tokio => $crate::executors::tokio($sendable, $pace),
+            $crate::executors::Executor::TokioCurrentThread => {
+                $crate::executors::tokio_current_thread($sendable, $pace)
+            }
             $crate::executors::Executor::Smol => $crate::executors::smol($sendable, $pace),
+            $crate::executors::Executor::Futures => $crate::executors::futures($sendable, $pace),
+            $crate::executors::Executor::Embassy => $crate::executors::embassy($sendable, $pace),
+            $crate::executors::Executor::EdgeExecutor => $crate::executors::edge_executor($sendable, $pace),
         }
     };
 }
@@ -246,29 +264,49 @@ where
     (timeline.lines(), stall.map(|stall| stall.to_string()))
 }
 
+/// Plays as one group of tasks that `spawner` starts; `run` drives the future that waits for them.
+fn in_group<T, F>(
+    (executor, name): (Executor, &'static str),
+    (program, pace): (impl FnOnce(Real<T>) -> Vec<F>, Pace),
+    spawner: impl Spawn,
+    run: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
+) -> Played
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let timeline = Timeline::default();
+    let _watchdog = watch(executor, &timeline);
+    run(pin!(async {
+        let group = SpawnedGroup::<_, Infallible>::new(spawner);
+        for task in program(Real::new(pace, &timeline)) {
+            let task = task.profiled(name);
+            drop(group.spawn(async {
+                task.await;
+                Ok(())
+            }));
+        }
+        group.join().await.expect("no task is lost");
+    }));
+    (timeline.lines(), None)
+}
+
 /// Plays on async-executor, run by two threads until an [`Event`] stops them.
 pub fn async_executor<F>(program: impl FnOnce(Real<AsyncIo>) -> Vec<F>, pace: Pace) -> Played
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (executor, done, timeline) = (async_executor::Executor::new(), Event::new(), Timeline::default());
-    let _watchdog = watch(Executor::AsyncExecutor, &timeline);
+    let (executor, done) = (Arc::new(async_executor::Executor::new()), Event::new());
+    let theirs = Arc::clone(&executor);
+    let spawner = move |task: BoxTask| theirs.spawn(task).detach();
     thread::scope(|threads| {
         for _ in 0..2 {
             threads.spawn(|| block_on(executor.run(done.wait())));
         }
-        let tasks: Vec<_> = program(Real::new(pace, &timeline))
-            .into_iter()
-            .map(|task| executor.spawn(task.profiled("async-executor task")))
-            .collect();
-        block_on(async {
-            for task in tasks {
-                task.await;
-            }
-        });
-        done.set();
-    });
-    (timeline.lines(), None)
+        in_group((Executor::AsyncExecutor, "async-executor task"), (program, pace), spawner, |main| {
+            block_on(main);
+            done.set();
+        })
+    })
 }
 
 /// Plays on tokio's multi-threaded runtime.
@@ -276,19 +314,20 @@ pub fn tokio<F>(program: impl FnOnce(Real<TokioTime>) -> Vec<F>, pace: Pace) -> 
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let timeline = Timeline::default();
-    let _watchdog = watch(Executor::Tokio, &timeline);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
-    runtime.expect("tokio starts").block_on(async {
-        let tasks: Vec<_> = program(Real::new(pace, &timeline))
-            .into_iter()
-            .map(|task| tokio::spawn(task.profiled("tokio task")))
-            .collect();
-        for task in tasks {
-            task.await.expect("no task panics");
-        }
-    });
-    (timeline.lines(), None)
+    let run = |main: Pin<&mut dyn Future<Output = ()>>| runtime.expect("tokio starts").block_on(main);
+    in_group((Executor::Tokio, "tokio task"), (program, pace), |task: BoxTask| drop(tokio::spawn(task)), run)
+}
+
+/// Plays on tokio's runtime of one thread, this one.
+pub fn tokio_current_thread<F>(program: impl FnOnce(Real<TokioTime>) -> Vec<F>, pace: Pace) -> Played
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let run = |main: Pin<&mut dyn Future<Output = ()>>| runtime.expect("tokio starts").block_on(main);
+    let of = (Executor::TokioCurrentThread, "tokio task");
+    in_group(of, (program, pace), |task: BoxTask| drop(tokio::spawn(task)), run)
 }
 
 /// Plays on smol's global executor.
@@ -296,16 +335,61 @@ pub fn smol<F>(program: impl FnOnce(Real<AsyncIo>) -> Vec<F>, pace: Pace) -> Pla
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let timeline = Timeline::default();
-    let _watchdog = watch(Executor::Smol, &timeline);
-    smol::block_on(async {
-        let tasks: Vec<_> = program(Real::new(pace, &timeline))
-            .into_iter()
-            .map(|task| smol::spawn(task.profiled("smol task")))
-            .collect();
-        for task in tasks {
-            task.await;
-        }
+    let spawner = |task: BoxTask| smol::spawn(task).detach();
+    in_group((Executor::Smol, "smol task"), (program, pace), spawner, |main| {
+        smol::block_on(main);
+    })
+}
+
+/// Plays on the thread pool of futures.
+pub fn futures<F>(program: impl FnOnce(Real<AsyncIo>) -> Vec<F>, pace: Pace) -> Played
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let pool = ThreadPool::builder().pool_size(2).create().expect("threads start");
+    let spawner = move |task: BoxTask| pool.spawn_ok(task);
+    in_group((Executor::Futures, "futures task"), (program, pace), spawner, |main| {
+        futures_executor::block_on(main);
+    })
+}
+
+/// Plays on an executor of embassy, which lives as long as the process, and its tasks in a static.
+pub fn embassy<F>(program: impl FnOnce(Real<AsyncIo>) -> Vec<F>, pace: Pace) -> Played
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    #[embassy_executor::task(pool_size = 64)]
+    async fn run(task: BoxTask) {
+        task.await;
+    }
+    static SPAWNER: OnceLock<embassy_executor::SendSpawner> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let executor = Box::leak(Box::new(embassy_executor::Executor::new()));
+            executor.run(|spawner| sender.send(spawner.make_send()).expect("this thread waits for it"));
+        });
+        receiver.recv().expect("embassy starts")
     });
-    (timeline.lines(), None)
+    let spawner = |task: BoxTask| {
+        if let Ok(token) = run(task) {
+            spawner.spawn(token);
+        }
+    };
+    in_group((Executor::Embassy, "embassy task"), (program, pace), spawner, |main| {
+        block_on(main);
+    })
+}
+
+/// Plays on edge-executor, run by this thread.
+pub fn edge_executor<F>(program: impl FnOnce(Real<AsyncIo>) -> Vec<F>, pace: Pace) -> Played
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let executor = Arc::new(edge_executor::Executor::<edge_executor::UnboundQueue>::new());
+    let theirs = Arc::clone(&executor);
+    let spawner = move |task: BoxTask| theirs.spawn(task).detach();
+    in_group((Executor::EdgeExecutor, "edge-executor task"), (program, pace), spawner, |main| {
+        block_on(executor.run(main));
+    })
 }

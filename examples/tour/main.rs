@@ -28,6 +28,7 @@ mod profile;
 mod queue;
 mod shield;
 mod timeline;
+mod uvloop;
 mod watchdog;
 mod web;
 
@@ -65,6 +66,8 @@ enum Section {
     Completed,
     /// An asynchronous generator; and one that is left half-way and closed, with a clean-up that awaits
     Generator,
+    /// Three workers that sleep, on a loop that is not asyncio's own
+    Uvloop,
     /// Three blocking operations on threads
     Offload,
     /// A critical task that is shielded while a regular one, or both, are cancelled
@@ -106,6 +109,7 @@ impl Section {
                     generator::play_closed,
                 ),
             ],
+            Self::Uvloop => &[("15.11.1 Another loop", uvloop::CPYTHON, uvloop::play)],
             Self::Offload => &[("15.11.2 run_in_executor", offload::CPYTHON, offload::play)],
             Self::Shield => &[
                 ("15.7.1 shield, the regular task is cancelled", shield::CPYTHON_GATHERED, shield::play_gathered),
@@ -202,10 +206,10 @@ fn compare(title: &str, cpython: &[Step], play: fn(Executor, Pace) -> Played, on
         };
         let (name, took) = (executor.name(), since.elapsed().as_secs_f64());
         match outcome {
-            Ok(how) => println!("  {name:<15} as CPython in {took:.3} s: {how}"),
+            Ok(how) => println!("  {name:<20} as CPython in {took:.3} s: {how}"),
             Err(text) => {
                 tally.failed += 1;
-                println!("  {name:<15} DIFFERS from CPython (-)\n{text}");
+                println!("  {name:<20} DIFFERS from CPython (-)\n{text}");
             }
         }
     }

@@ -20,6 +20,8 @@ pub type LocalBoxTask = Pin<Box<dyn Future<Output = ()>>>;
 /// | smol | <code>\|task: BoxTask\| smol::spawn(task).detach()</code> |
 /// | async-executor | <code>move \|task: BoxTask\| executor.spawn(task).detach()</code>, of an `Arc<Executor>` or a `&'static` one |
 /// | its `LocalExecutor` | <code>move \|task: LocalBoxTask\| executor.spawn(task).detach()</code>, of an `Rc` |
+/// | futures' `ThreadPool` | <code>move \|task: BoxTask\| pool.spawn_ok(task)</code> |
+/// | embassy | <code>move \|task: BoxTask\| if let Ok(token) = run(task) { spawner.spawn(token) }</code>, of a `SendSpawner`; see below |
 /// | [`Sim`](crate::run::Sim) | [`sim.spawner()`](crate::run::Spawner), for both |
 ///
 /// # Errors
@@ -58,6 +60,10 @@ pub type LocalBoxTask = Pin<Box<dyn Future<Output = ()>>>;
 /// let sim = Sim::new();
 /// sim.block_on(three(sim.spawner())).unwrap();
 ///
+/// // futures
+/// let pool = futures_executor::ThreadPool::builder().pool_size(1).create().unwrap();
+/// testudo::run::block_on(three(move |task: BoxTask| pool.spawn_ok(task)));
+///
 /// // A LocalSet: tasks that stay on their thread.
 /// let local = tokio::task::LocalSet::new();
 /// local.block_on(&runtime, async {
@@ -65,6 +71,27 @@ pub type LocalBoxTask = Pin<Box<dyn Future<Output = ()>>>;
 ///     let value = group.spawn_local(async { Ok(std::rc::Rc::new(4)) });
 ///     assert_eq!(*value.await.unwrap(), 4);
 /// });
+/// ```
+/// On embassy tasks have places in a static, so many of each kind. One that finds none is dropped, which whoever waits for it
+/// is told: a group has [lost](crate::task::GroupError::lost) it, a [`shield`](crate::task::shield()) is `Lost`.
+/// ```
+/// use std::sync::mpsc;
+/// use testudo::{run::block_on, task::{BoxTask, shield}};
+///
+/// #[embassy_executor::task(pool_size = 16)]
+/// async fn run(task: BoxTask) {
+///     task.await;
+/// }
+///
+/// // Here on a thread that ends with the process; on a microcontroller, `main` has the spawner.
+/// let (sender, receiver) = mpsc::channel();
+/// std::thread::spawn(move || {
+///     let executor = Box::leak(Box::new(embassy_executor::Executor::new()));
+///     executor.run(|spawner| sender.send(spawner.make_send()).unwrap());
+/// });
+/// let spawner = receiver.recv().unwrap();
+/// let embassy = move |task: BoxTask| if let Ok(token) = run(task) { spawner.spawn(token) };
+/// assert_eq!(block_on(shield(&embassy, async { 5 })), Ok(5));
 /// ```
 #[doc(alias = "Executor")]
 #[doc(alias = "create_task")]

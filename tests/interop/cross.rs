@@ -1,7 +1,7 @@
 //! Tasks of several executors that share one primitive.
 
 use std::{
-    future::pending,
+    future::{Future, pending},
     pin::pin,
     sync::{Arc, Barrier as Start},
     thread,
@@ -17,7 +17,9 @@ use testudo::{
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
+    each_executor,
     executors::{self, Task},
+    scenarios::Tasks,
     watched,
 };
 
@@ -52,6 +54,81 @@ fn a_tokio_task_signals_a_smol_task_and_a_blocked_thread() {
     });
 }
 
+/// The functions of all executors.
+fn everybody() -> Vec<fn(Tasks)> {
+    macro_rules! functions {
+        ($($_rounds:literal $executor:ident,)*) => { vec![$(executors::$executor as fn(Tasks)),*] };
+    }
+    each_executor!(functions)
+}
+
+/// One task, which tasks elsewhere wake.
+fn alone(task: impl Future<Output = ()> + Send + 'static) -> Tasks {
+    let mut tasks = Tasks::new(vec![Box::pin(task)]);
+    tasks.outside = true;
+    tasks
+}
+
+#[test]
+fn a_task_of_each_executor_wakes_a_task_of_each_other() {
+    const ROUNDS: u32 = 20;
+    watched(|| {
+        for ping in everybody() {
+            thread::scope(|threads| {
+                for pong in everybody() {
+                    let there = Arc::new((ArrayQueue::<u32, 1>::new(), Semaphore::new(0)));
+                    let back = Arc::clone(&there);
+                    threads.spawn(move || {
+                        pong(alone(async move {
+                            while let Ok(round) = back.0.get().await {
+                                assert!(round < ROUNDS);
+                                back.1.add_permits(1);
+                            }
+                        }));
+                    });
+                    ping(alone(async move {
+                        for round in 0..ROUNDS {
+                            there.0.put(round).await.unwrap();
+                            there.1.acquire().await.forget();
+                        }
+                        there.0.close();
+                    }));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_tokio_a_smol_and_an_embassy_task_signal_one_another() {
+    const LAPS: usize = 100;
+    let members: [fn(Tasks); 3] = [executors::tokio_multi_thread, executors::smol, executors::embassy];
+    for (from, to) in [(0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2)] {
+        watched(move || {
+            let events = Arc::new([Event::new(), Event::new()]);
+            thread::scope(|threads| {
+                for (me, run) in [(0, members[from]), (1, members[to])] {
+                    let events = Arc::clone(&events);
+                    threads.spawn(move || {
+                        run(alone(async move {
+                            for _ in 0..LAPS {
+                                if me == 0 {
+                                    events[1].set();
+                                }
+                                events[me].wait().await;
+                                events[me].clear();
+                                if me == 1 {
+                                    events[0].set();
+                                }
+                            }
+                        }));
+                    });
+                }
+            });
+        });
+    }
+}
+
 /// Takes every `members`-th turn.
 async fn take_turns(turn: Arc<Condition<usize>>, me: usize, members: usize, laps: usize) {
     for lap in 0..laps {
@@ -65,26 +142,14 @@ async fn take_turns(turn: Arc<Condition<usize>>, me: usize, members: usize, laps
 #[test]
 fn the_turn_goes_round_all_executors_and_a_blocked_thread() {
     const LAPS: usize = 200;
-    let members: [fn(Task); 7] = [
-        |task| {
-            let sim = Sim::new();
-            let _others = sim.external();
-            sim.block_on(task).unwrap();
-        },
-        |task| executors::async_executor(vec![task]),
-        |task| executors::local_executor(vec![task]),
-        |task| executors::smol(vec![task]),
-        |task| executors::tokio_current_thread(vec![task]),
-        |task| executors::tokio_multi_thread(vec![task]),
-        |task| block_on(task),
-    ];
+    let members = everybody();
     watched(move || {
         let turn = Arc::new(Condition::new(0));
         let n = members.len() + 1;
         thread::scope(|threads| {
             for (me, run) in members.into_iter().enumerate() {
                 let task = take_turns(Arc::clone(&turn), me, n, LAPS);
-                threads.spawn(move || run(Box::pin(task)));
+                threads.spawn(move || run(alone(task)));
             }
             threads.spawn(|| {
                 for _ in 0..LAPS {

@@ -1,25 +1,99 @@
 //! The scenarios. Nothing in them repeats a wait that got lost: if a wake-up is lost, they hang.
 
-use std::{future::Future, pin::pin, sync::Arc};
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, resume_unwind},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 
-use futures_lite::future::{or, poll_once, yield_now};
-use testudo::{Condition, Event, Mutex};
+use futures_lite::future::{FutureExt, or, poll_once, yield_now};
+use testudo::{Condition, Event, Mutex, Queue};
 
 use crate::executors::Task;
 
 /// What to run, and what is to be so afterwards.
 pub struct Scenario {
-    pub tasks: Vec<Task>,
+    pub tasks: Tasks,
     pub check: Box<dyn FnOnce()>,
 }
 
 impl Scenario {
     pub fn new(check: impl FnOnce() + 'static) -> Self {
-        Self { tasks: Vec::new(), check: Box::new(check) }
+        Self { tasks: Tasks::new(vec![]), check: Box::new(check) }
     }
 
     pub fn task(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.push(Box::pin(task));
+        self.tasks.first.push(Box::pin(task));
+    }
+}
+
+/// Tasks, and those that they spawn.
+pub struct Tasks {
+    first: Vec<Task>,
+    house: Arc<House>,
+    /// A seed for executors that have a use for one.
+    #[allow(dead_code, reason = "tests/wasm has none that do")]
+    pub round: u64,
+    /// Threads that are no tasks wake them too.
+    #[allow(dead_code, reason = "tests/wasm has no threads")]
+    pub outside: bool,
+}
+
+/// What all tasks have in common.
+pub struct House {
+    arrivals: Queue<Task>,
+    /// Tasks that have not ended.
+    left: AtomicUsize,
+    panic: std::sync::Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl House {
+    /// To be called by a task.
+    #[allow(dead_code, reason = "tests/wasm has scenarios that do not")]
+    pub fn spawn(&self, task: Task) {
+        self.left.fetch_add(1, SeqCst);
+        assert!(self.arrivals.try_put(task).is_ok(), "the caller has not ended");
+    }
+
+    async fn keep(self: Arc<Self>, task: Task) {
+        if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+            self.panic.lock().unwrap().get_or_insert(panic);
+            self.arrivals.close_now();
+        }
+        if self.left.fetch_sub(1, SeqCst) == 1 {
+            self.arrivals.close();
+        }
+    }
+}
+
+impl Tasks {
+    pub fn new(first: Vec<Task>) -> Self {
+        let house = House { arrivals: Queue::unbounded(), left: AtomicUsize::new(0), panic: None.into() };
+        Self { first, house: Arc::new(house), round: 0, outside: false }
+    }
+
+    #[allow(dead_code, reason = "tests/wasm has scenarios that spawn nothing")]
+    pub fn house(&self) -> &Arc<House> {
+        &self.house
+    }
+
+    /// Starts all tasks by `spawn`, also those that arrive meanwhile, and waits until all have ended, or one has panicked.
+    pub async fn run_on(self, spawn: impl Fn(Task)) {
+        self.house.left.store(self.first.len(), SeqCst);
+        for task in self.first {
+            spawn(Box::pin(Arc::clone(&self.house).keep(task)));
+        }
+        while let Ok(task) = self.house.arrivals.get().await {
+            spawn(Box::pin(Arc::clone(&self.house).keep(task)));
+        }
+        if let Some(panic) = self.house.panic.lock().unwrap().take() {
+            resume_unwind(panic);
+        }
     }
 }
 

@@ -1,8 +1,5 @@
 //! The scenarios of `tests/interop` on the event loop of Node, as in a browser: one thread that must never block, on which a
 //! wake-up is a microtask.
-use std::{cell::Cell, rc::Rc};
-
-use testudo::Event;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::spawn_local;
 
@@ -19,18 +16,7 @@ use scenarios::Scenario;
 
 async fn play(scenario: fn() -> Scenario) {
     let Scenario { tasks, check } = scenario();
-    let (left, ended) = (Rc::new(Cell::new(tasks.len())), Rc::new(Event::new()));
-    for task in tasks {
-        let (left, ended) = (Rc::clone(&left), Rc::clone(&ended));
-        spawn_local(async move {
-            task.await;
-            left.set(left.get() - 1);
-            if left.get() == 0 {
-                ended.set();
-            }
-        });
-    }
-    ended.wait().await;
+    tasks.run_on(spawn_local).await;
     check();
 }
 
