@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Promise: on Cortex-M0 and M3 (emulated; embassy's executors, no allocator), a million interrupts signal tasks that wait, give up
-# and time out, and an interrupt after every instruction of each list operation, without a lost wake-up; and this check can fail.
+# and time out, and an interrupt after every instruction of each list operation, without a lost wake-up; all that works without an
+# allocator does, while interrupts come; the examples for firmware run; and this check can fail.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/lib.sh
@@ -10,8 +11,8 @@ need_apt ld.lld lld
 target_dir firmware
 export RUSTFLAGS="-Clinker=ld.lld -Clink-arg=-Tlink.x -Clink-arg=--nmagic" CARGO_PROFILE_RELEASE_DEBUG=false
 
-build() { # TREE TARGET FEATURES: all programs
-    (cd "$1/tests/firmware" && cargo build --quiet --release --locked -Zbuild-std=core --target "$2" --features "$3" --bins)
+build() { # PACKAGE TARGET FEATURES: all programs
+    (cd "$1" && cargo build --quiet --release --locked -Zbuild-std=core --target "$2" --features "$3" --bins)
 }
 emulate() { # TARGET PROGRAM SECONDS: fails with the program, and when it does not end
     local shift=3 # 8 ns an instruction
@@ -19,15 +20,20 @@ emulate() { # TARGET PROGRAM SECONDS: fails with the program, and when it does n
     timeout "$3" qemu-system-arm -cpu cortex-m3 -machine lm3s6965evb -nographic -icount "shift=$shift,sleep=off" \
         -semihosting-config enable=on,target=native -kernel "$CARGO_TARGET_DIR/$1/release/$2"
 }
-for features in masked "" no-cas,masked no-cas; do
-    target=thumbv7m-none-eabi; [[ $features != no-cas* ]] || target=thumbv6m-none-eabi
-    build . "$target" "$features"
-    for source in tests/firmware/src/bin/*.rs; do
+passes() { # PACKAGE TARGET FEATURES: builds and runs all programs, which say so
+    local source program
+    build "$@"
+    for source in "$1"/src/bin/*.rs; do
         program=$(basename "$source" .rs)
-        echo "$target [$features] $program"
-        emulate "$target" "$program" 300 </dev/null | tee "$CARGO_TARGET_DIR/log"
+        echo "$2 [$3] $program"
+        emulate "$2" "$program" 300 </dev/null | tee "$CARGO_TARGET_DIR/log"
         grep -qx pass "$CARGO_TARGET_DIR/log"
     done
+}
+for features in masked "" no-cas,masked no-cas; do
+    target=thumbv7m-none-eabi; [[ $features != no-cas* ]] || target=thumbv6m-none-eabi
+    passes tests/firmware "$target" "$features"
+    [[ $features == *masked ]] || passes examples/embassy "$target" "$features"
 done
 
 echo "planted: the list flag is taken without masking interrupts; the sweep must hang"
@@ -35,7 +41,7 @@ copy=$(mktemp -d); trap 'rm -rf "$copy"' EXIT
 cp -r Cargo.toml README.md src tests benches examples "$copy"
 sed -i 's/unsafe { critical_section::acquire() }/unsafe { core::mem::zeroed() }/; s/unsafe { critical_section::release(self.restore) }/_ = self.restore;/' "$copy/src/sys.rs"
 ! cmp -s src/sys.rs "$copy/src/sys.rs"
-build "$copy" thumbv7m-none-eabi masked
+build "$copy/tests/firmware" thumbv7m-none-eabi masked
 if emulate thumbv7m-none-eabi sweep 20 </dev/null >"$CARGO_TARGET_DIR/log" 2>&1; then echo "error: it passed" >&2; exit 1; fi
 grep -q 'interrupted at' "$CARGO_TARGET_DIR/log"
 echo "it did not pass, as it must not"

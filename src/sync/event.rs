@@ -224,14 +224,21 @@ impl Event {
     #[inline]
     fn release(&self, mut held: Held<'_>, chain: Chain) {
         match chain.notify_sole(&mut held, Token::All) {
-            Ok(waker) => match held.let_go_unless(|bits| self.owes(bits)) {
-                None => waker.map_or((), wake_alone),
-                Some(held) => self.serve(held, waker),
-            },
+            Ok(waker) => self.let_go(held, waker),
             Err(chain) => {
                 self.side.append(&mut held, chain); // I2
                 self.serve(held, None);
             }
+        }
+    }
+
+    /// Does what is owed and lets go of the flag, then wakes.
+    #[cfg_attr(feature = "std", inline(always))]
+    #[cfg_attr(not(feature = "std"), inline(never))] // smaller
+    fn let_go(&self, held: Held<'_>, waker: Option<Waker>) {
+        match held.let_go_unless(|bits| self.owes(bits)) {
+            None => waker.map_or((), wake_alone),
+            Some(held) => self.serve(held, waker),
         }
     }
 
@@ -311,9 +318,7 @@ impl<H: Handle<Target = Event>> Source for EventSource<H> {
 
     #[inline(always)]
     fn settle(&self, held: Held<'_>) {
-        if let Some(held) = held.let_go_unless(|bits| self.0.owes(bits)) {
-            self.0.serve(held, None);
-        }
+        self.0.let_go(held, None);
     }
 
     #[inline(always)]

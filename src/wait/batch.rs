@@ -51,9 +51,10 @@ impl Batch {
     }
 
     /// Wakes all, in the order in which they came, and is empty; then the first panic goes on.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))] // smaller
     pub(crate) fn wake(&mut self) {
-        if self.len - self.next <= 1 {
+        if cfg!(feature = "std") && self.len - self.next <= 1 {
             // Nobody else to think of.
             return if let Some(waker) = self.pop() {
                 (self.next, self.len) = (0, 0);

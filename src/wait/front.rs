@@ -32,7 +32,7 @@ impl Front {
     ///
     /// # Safety
     /// (a) all waits of this list have an `X` as their header, and nobody was taken out of the front but after `leave`.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) unsafe fn of<X: Copy>(held: &mut Held<'_>, share: impl Fn(X) -> usize) -> Self {
         let oldest = held.oldest();
         if oldest.is_null() {
@@ -53,7 +53,7 @@ impl Front {
     }
 
     /// Whether `node`, which is linked, is in the front of its list.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn has(_held: &mut Held<'_>, node: &Node) -> bool {
         !node.word().is_null() // I9
     }
@@ -68,7 +68,7 @@ impl Front {
     }
 
     /// Whether nobody is behind it. Not to be asked of an empty list.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn reaches_newest(&self, held: &Held<'_>) -> bool {
         ptr::eq(self.last, held.newest())
     }
@@ -84,7 +84,7 @@ impl Front {
     }
 
     /// Who is `next` is offered its `share`: it is to be woken. None: it was before, and has not been polled since.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn push(&mut self, next: &mut Head<'_, '_>, share: usize) -> Option<Waker> {
         self.last = next.address();
         self.takes = self.takes.wrapping_add(share);
@@ -95,7 +95,7 @@ impl Front {
     ///
     /// # Safety
     /// (a) `oldest` is the oldest of the list in which `node` is linked, and its links are complete.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) unsafe fn leave(_held: &mut Held<'_>, oldest: *mut Node, node: &Node, share: usize) {
         // SAFETY: (a), I2: linked, flag held.
         let first = unsafe { at(oldest) };
@@ -140,7 +140,7 @@ impl Front {
     }
 
     /// I9: writes it back.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn keep(self, _held: &mut Held<'_>) {
         if self.is_empty() {
             return;

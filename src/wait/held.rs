@@ -33,13 +33,13 @@ impl fmt::Debug for Held<'_> {
 
 impl<'a> Held<'a> {
     /// The primitive's bits as last seen.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn bits(&self) -> Bits {
         self.seen.bits().without(Bits::FLAG)
     }
 
     /// The newest node, null if there is none.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn newest(&self) -> *mut Node {
         if self.removed.is_null() {
             return self.seen.node();
@@ -49,7 +49,7 @@ impl<'a> Held<'a> {
     }
 
     /// The oldest node, null if there is none. Completes the links: amortized O(1).
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn oldest(&mut self) -> *mut Node {
         let newest = self.newest();
         // SAFETY: I4: `newest` heads this list and the flag is held.
@@ -101,7 +101,7 @@ impl<'a> Held<'a> {
     }
 
     /// T3 if nothing is owed, as most often; else gives the flag back.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn let_go_unless(mut self, owes: impl Fn(Bits) -> bool) -> Option<Self> {
         loop {
             let bits = self.bits();
@@ -124,7 +124,7 @@ impl<'a> Held<'a> {
     }
 
     /// T3, with `drop` off if nobody waits; gives the flag back if somebody does to whom something is owed, or who `calls`.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn let_go_quietly(mut self, calls: Bits, drop: Bits) -> Option<Self> {
         loop {
             let (bits, empty) = (self.bits(), self.newest().is_null());
@@ -156,7 +156,7 @@ impl<'a> Held<'a> {
     ///
     /// # Safety
     /// (a) `node` is linked in one of the two, and stays valid until this `Held` has published or `unhook` was called.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) unsafe fn remove(&mut self, node: &Node, side: Option<&Side>) {
         let me = ptr::from_ref(node).cast_mut();
         if ptr::eq(self.newest(), me) {
@@ -269,25 +269,25 @@ pub(crate) struct Head<'h, 'a> {
 
 impl<'h, 'a> Head<'h, 'a> {
     /// A node that is linked, with its links completed, and reaches all of its wait.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn at(held: &'h mut Held<'a>, node: *mut Node) -> Self {
         Self { held, node }
     }
 
     /// The pointer by which it was linked.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn address(&self) -> *mut Node {
         self.node
     }
 
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn node(&self) -> &Node {
         // SAFETY: I1, I2: the oldest is linked, and `held` holds the flag.
         unsafe { at(self.node) }
     }
 
     /// As `offer`, to the next behind a front, of which it is from here on (I9).
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn offer_in_front(&mut self) -> Option<Waker> {
         let waker = self.node().links(|l| l.slot.take());
         self.node().set_word(IN_FRONT);

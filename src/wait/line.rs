@@ -141,12 +141,12 @@ impl<P: InLinePolicy> Source for InLine<P> {
         self.policy.need()
     }
 
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn list(&self) -> &WaitList {
         &self.line().list
     }
 
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn try_take(&self) -> Result<(), Word> {
         let word = self.line().look();
         let open = !Line::<Need<P>>::is_closed(word);
@@ -198,12 +198,12 @@ impl<P: InLinePolicy> Source for InLine<P> {
     }
 
     /// T7.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn take_alone(&self, bits: Bits) -> bool {
         bits.has(TOLD) && !bits.has(CLOSED) && self.policy.try_take(Place::Head) // I5
     }
 
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn admit(&self, bits: Bits) -> Admit {
         if bits.has(CLOSED) { Admit::Take(bits) } else { Admit::Wait } // I2
     }
@@ -238,7 +238,7 @@ impl<P: InLinePolicy> Source for InLine<P> {
         self.policy.stock().head_leaves();
     }
 
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn finish(&self, token: Token) -> Option<P::Output> {
         Some(self.policy.finish(Self::is_taken(token)))
     }
@@ -276,36 +276,36 @@ impl<N: Copy> Line<N> {
     }
 
     /// The word now.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn look(&self) -> Word {
         self.list.load()
     }
 
     /// Whether it was closed then.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn is_closed(word: Word) -> bool {
         word.bits().has(CLOSED)
     }
 
     /// Where a newcomer stood then.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn place(word: Word) -> Place {
         if word.is_empty() { Place::Alone } else { Place::Behind }
     }
 
     /// T2, second half: to be called after the stock has grown by a read-modify-write.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn supplied(&self, stock: &impl Stock<Need = N>) {
         self.supplied_to(stock, Whom::All);
     }
 
     /// T2, second half, when there is nothing more than before for those behind the first in line.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn supplied_for_head(&self, stock: &impl Stock<Need = N>) {
         self.supplied_to(stock, Whom::Head);
     }
 
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn supplied_to(&self, stock: &impl Stock<Need = N>, whom: Whom) {
         sys::fence_after_rmw(); // E1
         let word = self.peek();
@@ -315,13 +315,13 @@ impl<N: Copy> Line<N> {
     }
 
     /// Whether there is somebody who may not have been offered what there is. While the flag is held it may be T6.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn has_to_be_told(word: Word) -> bool {
         !word.is_empty() && (word.is_held() || !word.bits().has(TOLD)) // I5
     }
 
     /// The word, for somebody who has seen to E1 already.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn peek(&self) -> Word {
         self.list.guess()
     }
@@ -353,10 +353,11 @@ impl<N: Copy> Line<N> {
     }
 
     /// T4 without a batch, if one at most is to be woken, as most often.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn serve_one(&self, mut held: Held<'_>, stock: &impl Stock<Need = N>, whom: Whom) {
         let (bits, mut one) = (held.bits(), None);
-        if !bits.has(CLOSED) {
+        // Without std the batch is small, and there is one `offer` less in the code.
+        if cfg!(feature = "std") && !bits.has(CLOSED) {
             if let Some(told) = Self::offer(&mut held, &mut one, stock, whom) {
                 match held.publish(bits.with(told)) {
                     Ok(mask) => {
@@ -437,7 +438,7 @@ impl<N: Copy> Line<N> {
     }
 
     /// T4. Some: the bits that are on from here on. None: there is more to offer. O(those who are offered something now).
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, wakers: &mut impl Wakers, stock: &S, whom: Whom) -> Option<Bits> {
         // SAFETY: I3, I4.
         let mut front = unsafe { Front::of(held, S::share) };

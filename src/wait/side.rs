@@ -25,7 +25,7 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// Notifies the node if it is the only one; else gives the chain back.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn notify_sole(self, _held: &mut Held<'_>, token: Token) -> Result<Option<Waker>, Self> {
         // SAFETY: I2: taken out of the word as a whole, flag held; a chain that was in the word is not empty.
         if !unsafe { at(self.newest) }.older().is_null() {
@@ -66,7 +66,7 @@ impl Side {
     }
 
     /// Whether it is empty: exact under the flag, a hint without.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn is_empty(&self) -> bool {
         self.newest().is_null()
     }
@@ -142,7 +142,7 @@ impl Side {
     }
 
     /// As `notify_batch`; `tell` leaves each what it is to find.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn notify_each(&self, _held: &mut Held<'_>, batch: &mut Batch, mut tell: impl FnMut(&Node)) -> bool {
         let newest = self.newest();
         if newest.is_null() {
@@ -305,7 +305,7 @@ pub(crate) enum Found {
 
 impl Found {
     /// What a linked node is, the flag being held.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
     fn of(node: &Node) -> Self {
         if node.phase() == Phase::CLAIMED {
             return Self::Busy; // E3 acquire otherwise: what the last claimer did is seen

@@ -151,7 +151,8 @@ impl WaitList {
         self.swap(from, Word::new(from.node(), bits))
     }
 
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
+    #[cfg_attr(not(feature = "std"), inline(never))] // smaller
     pub(super) fn swap(&self, from: Word, to: Word) -> Result<(), Word> {
         // ORDER: E2 release and acquire: every RMW of the word goes both ways, so no edge is broken by one in between
         self.word.compare_exchange(from.0, to.0, AcqRel, Acquire).map(drop).map_err(Word)
@@ -214,7 +215,8 @@ impl WaitList {
 
     /// T2; waits for another holder's section to end. For registering, polling again and cancelling, not for signalling (but for
     /// the next masked section of a walk, whose holders cannot be stopped).
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))] // smaller
     pub(crate) fn hold(&self) -> Held<'_> {
         self.hold_if_free().unwrap_or_else(|| self.hold_soon())
     }
@@ -299,9 +301,24 @@ impl WaitList {
     /// Lets go of the flag when `step` says that nothing is owed any more (I6), and wakes outside it.
     ///
     /// `step` sees the state, moves nodes, fills the batch, which begins with `first`, and says which bits to leave behind.
+    #[inline(always)]
+    pub(crate) fn settle<'a>(
+        &'a self,
+        held: Held<'a>,
+        first: Option<Waker>,
+        mut step: impl FnMut(&mut Held<'a>, &mut Batch) -> Step,
+    ) {
+        if cfg!(feature = "std") {
+            self.settle_by(held, first, step);
+        } else {
+            let step: &mut dyn FnMut(&mut Held<'a>, &mut Batch) -> Step = &mut step; // one for all primitives: smaller
+            self.settle_by(held, first, step);
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    pub(crate) fn settle<'a>(
+    fn settle_by<'a>(
         &'a self,
         held: Held<'a>,
         first: Option<Waker>,
@@ -349,7 +366,7 @@ impl<'l, F: FnMut(&mut Held<'l>, &mut Batch) -> Step> Drop for Rest<'l, '_, F> {
             let step: &mut dyn FnMut(&mut Held<'l>, &mut Batch) -> Step = self.step;
             // A second panic must not leave a drop that the first one runs.
             let mut panics = Panics::new();
-            panics.catch(|| self.list.settle(held, None, step));
+            panics.catch(|| self.list.settle_by(held, None, step));
             panics.resume();
         }
     }

@@ -2,8 +2,10 @@
 #![no_std]
 
 use core::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
     panic::PanicInfo,
+    pin::pin,
     sync::atomic::{AtomicU32, Ordering::*},
     task::Waker,
 };
@@ -93,6 +95,46 @@ pub fn start_ticks(syst: &mut SYST, scb: &mut SCB, reload: u32, priority: u8) {
     syst.clear_current();
     syst.enable_counter();
     syst.enable_interrupt();
+}
+
+/// Counts further, also in handlers that interrupt each other: thumbv6m has no add.
+pub fn count(counter: &AtomicU32, n: u32) -> u32 {
+    critical_section::with(|_| {
+        counter.store(counter.load(Relaxed) + n, Relaxed);
+        counter.load(Relaxed)
+    })
+}
+
+/// Runs a future, and counts its polls.
+pub async fn counted<F: Future>(polls: &Cell<u32>, fut: F) -> F::Output {
+    let mut fut = pin!(fut);
+    poll_fn(|cx| {
+        polls.set(polls.get() + 1);
+        fut.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// What handlers do, for one part of a program after the other.
+pub struct Handler(Mutex<Cell<fn(u32)>>);
+
+impl Handler {
+    /// Does nothing.
+    #[allow(clippy::new_without_default)] // nobody needs it
+    pub const fn new() -> Self {
+        Self(Mutex::new(Cell::new(|_| {})))
+    }
+
+    /// Does `handler` from now on.
+    pub fn set(&self, handler: fn(u32)) {
+        critical_section::with(|cs| self.0.borrow(cs).set(handler));
+    }
+
+    /// Does it.
+    pub fn call(&self, round: u32) {
+        let handler = critical_section::with(|cs| self.0.borrow(cs).get());
+        handler(round);
+    }
 }
 
 /// Ends the program well.

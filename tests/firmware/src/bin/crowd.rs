@@ -12,7 +12,7 @@ use embassy_futures::yield_now;
 use embassy_time::Timer;
 use static_cell::StaticCell;
 use testudo::{Barrier, Condition, Event, Mutex, OnceCell, RwLock};
-use testudo_firmware::{pass, start_ticks, tick};
+use testudo_firmware::{count, pass, start_ticks, tick};
 
 const TASKS: usize = 20;
 const TURNS: u32 = 200;
@@ -30,13 +30,6 @@ static TAKEN: AtomicU32 = AtomicU32::new(0);
 
 static TABLE: RwLock<[u32; 4]> = RwLock::new([0; 4]);
 static LIMIT: OnceCell<u32> = OnceCell::new();
-
-fn count(counter: &AtomicU32, n: u32) -> u32 {
-    critical_section::with(|_| {
-        counter.store(counter.load(Relaxed) + n, Relaxed);
-        counter.load(Relaxed)
-    })
-}
 
 fn finished() {
     if count(&FINISHED, 1) == TASKS as u32 + CONSUMERS {

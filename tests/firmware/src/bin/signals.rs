@@ -14,7 +14,7 @@ use embassy_futures::select::{Either, select};
 use embassy_time::Timer;
 use static_cell::StaticCell;
 use testudo::{ArrayQueue, Event, Semaphore, TryPutError};
-use testudo_firmware::{Irq, pass, set_period, start_ticks, tick, ticks};
+use testudo_firmware::{Irq, count, pass, set_period, start_ticks, tick, ticks};
 
 const ROUNDS: u32 = 1_000_000;
 /// Less urgent than SysTick, more than the interrupt executor.
@@ -40,17 +40,8 @@ static TIMEOUTS: AtomicU32 = AtomicU32::new(0);
 static IN_TIME: AtomicU32 = AtomicU32::new(0);
 static DONE: AtomicBool = AtomicBool::new(false);
 
-/// Only interrupts that do not interrupt each other there, or masked code, count with it: thumbv6m has no add.
-fn count(counter: &AtomicU32) -> u32 {
-    critical_section::with(|_| {
-        let now = counter.load(Relaxed) + 1;
-        counter.store(now, Relaxed);
-        now
-    })
-}
-
 fn signal(flag: usize) {
-    count(&SETS[flag]);
+    count(&SETS[flag], 1);
     FLAGS[flag].set();
 }
 
@@ -67,12 +58,12 @@ fn SysTick() {
     }
     signal(round as usize % 4);
     if round % 3 == 0 {
-        count(&RELEASED);
+        count(&RELEASED, 1);
         PERMITS.add_permits(1);
     }
     match QUEUE.try_put(PUT.load(Relaxed)) {
-        Ok(()) => drop(count(&PUT)),
-        Err(TryPutError::Full(_)) => drop(count(&REFUSED)),
+        Ok(()) => drop(count(&PUT, 1)),
+        Err(TryPutError::Full(_)) => drop(count(&REFUSED, 1)),
         Err(TryPutError::Closed(_)) => unreachable!("closed by this handler alone, at the end"),
     }
     if round % 2 == 0 {
@@ -84,7 +75,7 @@ fn SysTick() {
 unsafe fn DefaultHandler(irq: i16) {
     if irq == SIGNAL.0 as i16 {
         signal(ticks() as usize / 2 % 4);
-        count(&RELEASED);
+        count(&RELEASED, 1);
         PERMITS.add_permits(1);
     } else {
         assert_eq!(irq, EXECUTOR.0 as i16);
@@ -113,7 +104,7 @@ async fn flagged(flag: usize) {
 async fn permitted() {
     while let Ok(permit) = PERMITS.acquire_checked(1).await {
         permit.forget();
-        count(&ACQUIRED);
+        count(&ACQUIRED, 1);
     }
 }
 
@@ -133,8 +124,8 @@ async fn getter() {
 async fn impatient(flag: usize, patience: u64) {
     while !DONE.load(Relaxed) {
         match select(FLAGS[flag].wait(), Timer::after_ticks(patience)).await {
-            Either::First(()) => count(&IN_TIME),
-            Either::Second(()) => count(&TIMEOUTS),
+            Either::First(()) => count(&IN_TIME, 1),
+            Either::Second(()) => count(&TIMEOUTS, 1),
         };
         embassy_futures::yield_now().await;
     }
