@@ -61,6 +61,11 @@ pub trait Probe: Sync {
 
     /// Something was given a name. Not told again to probes that come later.
     fn name(&self, _subject: Subject, _name: &str) {}
+
+    /// Says whether it wants to know of children that are made on this thread now; if no probe does, they are no tasks.
+    fn wants_children(&self) -> bool {
+        true
+    }
 }
 
 /// Has a probe told what happens from now on; false if there are four already.

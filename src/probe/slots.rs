@@ -49,6 +49,15 @@ pub(super) fn remove(probe: &'static &'static dyn Probe) -> bool {
     found
 }
 
+/// Whether a child that is made here becomes a task.
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+#[cold]
+pub(super) fn wants_children() -> bool {
+    let wanted = core::cell::Cell::new(false);
+    each(|probe| wanted.set(wanted.get() || probe.wants_children()));
+    wanted.get()
+}
+
 fn each(f: impl Fn(&'static dyn Probe)) {
     for slot in &PROBES {
         // ORDER: E1 acquire

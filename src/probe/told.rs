@@ -1,5 +1,5 @@
 //! Futures that are tasks to probes without anybody's doing: children of groups, and what is in shelters.
-// STATE       untold: no probe was installed when it was made, and it never is a task
+// STATE       untold: no probe wanted it when it was made, and it never is a task
 //             told: --T1 a poll--> ... --T2 ready: completed--> --T3 dropped, with what it holds: released, gone
 // INVARIANTS  I1 a Tag outlives its future, and says nothing of it but who it is.
 // CANCEL      T3 comes after the drop of the future itself: its waits are over by then.
@@ -53,7 +53,7 @@ pub(crate) struct Tag(Option<Arc<Label>>);
 #[inline(always)]
 #[track_caller]
 pub(crate) fn told<F>(fut: F, name: &'static str, verb: &'static str) -> (Told<F>, Tag) {
-    let tag = if is_on() { Tag::new(name, verb, Location::caller()) } else { Tag(None) };
+    let tag = if is_on() && slots::wants_children() { Tag::new(name, verb, Location::caller()) } else { Tag(None) };
     let life = tag.life();
     (Told { fut, life }, tag)
 }

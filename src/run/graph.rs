@@ -103,6 +103,12 @@ impl Probe for Watcher {
     fn name(&self, subject: Subject, name: &str) {
         Self::tell(|live| live.name(subject, name));
     }
+
+    /// Simulations of other threads do not.
+    fn wants_children(&self) -> bool {
+        // ORDER: relaxed: the lock says what there is
+        IS_WATCHED.load(Relaxed) || here(|_| ()).is_some()
+    }
 }
 
 /// Counts one more user; the first installs the probe.

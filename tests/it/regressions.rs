@@ -545,6 +545,14 @@ fn a_permit_or_an_item_that_comes_with_the_timeout_is_not_lost() {
     for (timeout, timer_first) in [4, 5, 6].into_iter().flat_map(|timeout| [(timeout, false), (timeout, true)]) {
         let (sim, doors, items) = (Sim::new(), Rc::new(Semaphore::new(0)), Rc::new(Queue::bounded(1)));
         let served = Rc::new(RefCell::new(Vec::new()));
+        // It sleeps before the others do, so that it comes before a timeout of the same moment.
+        let (giver, clock) = ((doors.clone(), items.clone()), sim.clock());
+        sim.spawn(async move {
+            clock.sleep(Duration::from_secs(5)).await;
+            giver.0.add_permits(1);
+            giver.1.put('a').await.unwrap();
+        })
+        .detach();
         for (i, timeout) in [(0, timeout), (1, 1000)] {
             let (doors, items, served, clock) = (doors.clone(), items.clone(), served.clone(), sim.clock());
             sim.spawn(async move {
@@ -568,13 +576,7 @@ fn a_permit_or_an_item_that_comes_with_the_timeout_is_not_lost() {
             .detach();
         }
         let clock = sim.clock();
-        sim.block_on(async {
-            clock.sleep(Duration::from_secs(5)).await;
-            doors.add_permits(1);
-            items.put('a').await.unwrap();
-            clock.sleep(Duration::from_secs(5)).await;
-        })
-        .unwrap();
+        sim.block_on(async move { clock.sleep(Duration::from_secs(10)).await }).unwrap();
         assert_eq!(*served.borrow(), [(usize::from(timeout <= 5 && (timeout < 5 || timer_first)), 'a')], "{timeout}");
         assert_eq!((doors.available_permits(), items.len()), (1, 0));
     }

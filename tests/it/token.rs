@@ -5,7 +5,13 @@ use core::{
     pin::{Pin, pin},
     task::Poll,
 };
-use std::{rc::Rc, sync::Arc};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicPtr, Ordering::SeqCst},
+    },
+};
 
 use futures_core::FusedFuture;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
@@ -105,9 +111,10 @@ fn a_child_of_a_cancelled_token_is_cancelled_and_a_later_look_says_so_too() {
 #[test]
 fn a_child_that_is_forgotten_may_be_cancelled_still() {
     let root = CancelToken::new();
-    let mut lost = child(&root);
+    static LOST: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut()); // so that it is no leak
+    let lost = Box::leak(Box::new(child(&root)));
     lost.as_mut().token();
-    core::mem::forget(lost);
+    LOST.store(core::ptr::from_mut(lost).cast(), SeqCst);
     let mut kept = child(&root);
     let kept = kept.as_mut().token();
     root.cancel();
