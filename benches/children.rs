@@ -228,7 +228,7 @@ pub(crate) fn rows() -> Vec<Row> {
             rows.push(Row { arg, counted, ..row });
         }
     };
-    const SIZES: [usize; 6] = [2, 8, 16, 30, 1024, 100_000];
+    const SIZES: [usize; 7] = [2, 8, 16, 30, 1024, 100_000, 1_000_000];
     add(
         "ready",
         "a vector of futures that are ready",
@@ -256,10 +256,10 @@ pub(crate) fn rows() -> Vec<Row> {
     add(
         "straggler",
         "all are ready but one",
-        &[8, 1024, 100_000],
+        &[8, 1024, 100_000, 1_000_000],
         &|_| entries![join_straggler: Testudo, Futures, Unordered, Buffered, Concurrency],
     );
-    add("each_ready", "as they come: futures that are ready", &[8, 1024, 100_000], &|size| {
+    add("each_ready", "as they come: futures that are ready", &[8, 1024, 100_000, 1_000_000], &|size| {
         if size > 1024 {
             return entries![each_ready: Testudo, Unordered, Buffered];
         }
@@ -271,7 +271,7 @@ pub(crate) fn rows() -> Vec<Row> {
         &[8, 1024],
         &|_| entries![each_yield: Testudo, Unordered, Buffered, Concurrency],
     );
-    add("each_random", "as they come: woken one by one in random order", &[8, 1024, 100_000], &|size| {
+    add("each_random", "as they come: woken one by one in random order", &[8, 1024, 100_000, 1_000_000], &|size| {
         if size > 1024 {
             return entries![each_random: Testudo, Unordered, Buffered];
         }

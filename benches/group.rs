@@ -28,12 +28,24 @@ fn yield_once<G: Group>(n: u64, children: usize) -> Sample {
 /// The rows of this file.
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    for children in [1, 8, 64, 1_024, 100_000] {
+    for children in [1, 8, 64, 1_024, 100_000, 1_000_000] {
         let counted = (children as u64).max(1_000) * u64::from(children < 100_000);
-        let entries = entries![yield_once: Testudo, TestudoSpawned, JoinSet, TaskTracker, Unordered, Moro];
+        let mut entries = entries![yield_once: Testudo, TestudoSpawned, JoinSet, TaskTracker, Unordered, Moro];
+        entries.extend(match children {
+            1 => entries![yield_once: TestudoArray<1>],
+            8 => entries![yield_once: TestudoArray<8>],
+            64 => entries![yield_once: TestudoArray<64>],
+            _ => Vec::new(),
+        });
         let what = "N children are spawned, yield once, and are joined: for each child";
         rows.push(Row { arg: children, counted, ..Row::new(format!("group/yield_once_{children}"), what, entries) });
-        let entries = entries![all_ready: Testudo, TestudoSpawned, JoinSet, TaskTracker, Unordered, Moro];
+        let mut entries = entries![all_ready: Testudo, TestudoSpawned, JoinSet, TaskTracker, Unordered, Moro];
+        entries.extend(match children {
+            1 => entries![all_ready: TestudoArray<1>],
+            8 => entries![all_ready: TestudoArray<8>],
+            64 => entries![all_ready: TestudoArray<64>],
+            _ => Vec::new(),
+        });
         let what = "N children are spawned, are ready at once, and are joined: for each child";
         rows.push(Row { arg: children, counted, ..Row::new(format!("group/all_ready_{children}"), what, entries) });
     }

@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::task::Context;
 
 use bumpalo::Bump;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use testudo_benches::harness::{self, Options, Peer, Role};
-use testudo_benches::peers::{barrier, condition, event, mutex, once, queue, rwlock, semaphore};
+use testudo_benches::peers::{barrier, children, condition, event, group, mutex, once, queue, rwlock, semaphore};
 use testudo_benches::poll::{Pinned, pending, pinned, ready, waker};
 
 #[global_allocator]
@@ -150,6 +150,102 @@ fn board<B: condition::Board>(waits: [usize; 3]) -> Vec<String> {
     line::<B, _>(size_of::<B>(), since, waits, || board.reached(1))
 }
 
+/// How many children there are in the columns of the tables of children.
+const CHILDREN: [usize; 3] = [1, 64, 10_000];
+
+/// The name of a peer, then what `run` allocates for each of so many children: how often, and how many bytes.
+fn per_child(name: &str, run: impl Fn(usize) -> Stats) -> Vec<String> {
+    let figures = CHILDREN.into_iter().flat_map(|count| {
+        let change = run(count);
+        let each = |total: usize| format!("{:.2}", total as f64 / count as f64);
+        [each(change.allocations + change.reallocations), each(change.bytes_allocated)]
+    });
+    [name.to_owned()].into_iter().chain(figures).collect()
+}
+
+/// A set made of a vector, which is not counted; each child yields once.
+fn set<J: children::Join>() -> Vec<String> {
+    let waker = waker();
+    per_child(J::NAME, |count| {
+        let futures: Vec<_> = (0..count).map(|_| yield_once()).collect();
+        let region = Region::new(ALLOCATOR);
+        let mut all = pin!(J::join(futures));
+        while all.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {}
+        region.change()
+    })
+}
+
+async fn yield_once() -> usize {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(1);
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+/// A group of children that yield once; the vector of handles is counted, where there is one.
+fn spawned<G: group::Group>() -> Vec<String> {
+    let executor = G::executor();
+    G::run(&executor, 1, 1);
+    per_child(G::NAME, |count| {
+        let region = Region::new(ALLOCATOR);
+        G::run(&executor, count, 1);
+        region.change()
+    })
+}
+
+/// The tables of children.
+fn of_children(options: &Options) {
+    let header = ["peer", "allocs/1", "bytes/1", "allocs/64", "bytes/64", "allocs/many", "bytes/many"];
+    let header = header.map(str::to_owned).to_vec();
+    let title = |row: &str, what: &str| {
+        let wanted = options.wants(row);
+        if wanted {
+            println!("\n{row}: {what}");
+        }
+        wanted
+    };
+    if title("sizes/gather", "what a set of N children allocates from its beginning to its end, for each child") {
+        use children::{Buffered, Concurrency, Futures, Testudo, Unordered};
+        let peers =
+            vec![set::<Testudo>(), set::<Futures>(), set::<Unordered>(), set::<Buffered>(), set::<Concurrency>()];
+        harness::print(&[vec![header.clone()], peers].concat(), options.markdown);
+    }
+    if title("sizes/group", "what a group of N children allocates from its beginning to its end, for each child") {
+        use group::{JoinSet, Moro, TaskTracker, Testudo, TestudoArray, TestudoSpawned, Unordered};
+        let array = spawned_in_places::<TestudoArray<1>, TestudoArray<64>>();
+        assert!(array.iter().skip(1).all(|cell| cell == "0.00" || cell == "-"), "sizes/group: it allocates nothing");
+        let peers = vec![
+            spawned::<Testudo>(),
+            array,
+            spawned::<TestudoSpawned>(),
+            spawned::<JoinSet>(),
+            spawned::<TaskTracker>(),
+            spawned::<Unordered>(),
+            spawned::<Moro>(),
+        ];
+        harness::print(&[vec![header], peers].concat(), options.markdown);
+    }
+}
+
+/// As `spawned`, with one place and with 64.
+fn spawned_in_places<One: group::Group<Executor = ()>, Many: group::Group<Executor = ()>>() -> Vec<String> {
+    One::run(&(), 1, 1); // the thread's waker
+    let mut cells = vec![One::NAME.to_owned()];
+    for (run, count) in [(One::run as fn(&(), usize, usize) -> usize, 1), (Many::run, 64)] {
+        let region = Region::new(ALLOCATOR);
+        run(&(), count, 1);
+        let change = region.change();
+        cells.extend([change.allocations, change.bytes_allocated].map(|n| format!("{:.2}", n as f64 / count as f64)));
+    }
+    cells.extend(["-", "-"].map(str::to_owned));
+    cells
+}
+
 /// How many wait at once in the last three columns (fewer where a peer cannot).
 const WAITERS: [usize; 3] = [1, 100, 10_000];
 
@@ -223,4 +319,5 @@ fn main() {
     if options.wants("sizes/queue") {
         in_place();
     }
+    of_children(&options);
 }

@@ -30,9 +30,12 @@ may_be_unsafe=(
     src/task/cancel/shared.rs
     src/task/children/fixed.rs
     src/task/children/row.rs
+    src/task/group/array.rs
     src/task/group/children.rs
+    src/task/group/fixed.rs
     src/task/group/inbox.rs
     src/task/group/job.rs
+    src/task/group/place.rs
     src/task/ready/block.rs
     src/task/ready/block/fixed.rs
     src/task/ready/block/heap.rs

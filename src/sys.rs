@@ -97,15 +97,15 @@ pub(crate) mod cell {
 }
 
 /// Room for a waker that one side leaves and any side takes.
-#[cfg(all(feature = "alloc", not(testudo_loom)))]
+#[cfg(not(testudo_loom))]
 pub(crate) use atomic_waker::AtomicWaker;
 
 /// The same with a lock, which loom sees.
-#[cfg(all(feature = "alloc", testudo_loom))]
+#[cfg(testudo_loom)]
 #[derive(Debug)]
 pub(crate) struct AtomicWaker(loom::sync::Mutex<Option<core::task::Waker>>);
 
-#[cfg(all(feature = "alloc", testudo_loom))]
+#[cfg(testudo_loom)]
 impl AtomicWaker {
     pub(crate) fn new() -> Self {
         Self(loom::sync::Mutex::new(None))
@@ -352,7 +352,6 @@ impl Panics {
     }
 
     /// Whether there was a panic.
-    #[cfg(feature = "alloc")]
     pub(crate) fn has_caught(&self) -> bool {
         #[cfg(feature = "std")]
         return self.first.is_some();

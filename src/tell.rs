@@ -12,23 +12,32 @@ macro_rules! tell {
 
 #[cfg(all(feature = "profile", feature = "alloc", target_has_atomic = "ptr"))]
 pub(crate) use crate::probe::{Tag, Told, told};
+#[cfg(not(all(feature = "profile", feature = "alloc", target_has_atomic = "ptr")))]
+pub(crate) use untold::Tag;
 #[cfg(all(feature = "alloc", not(all(feature = "profile", target_has_atomic = "ptr"))))]
-pub(crate) use untold::{Tag, Told, told};
+pub(crate) use untold::{Told, told};
 
-/// Without the feature a future is told by leaving it as it is.
-#[cfg(all(feature = "alloc", not(all(feature = "profile", target_has_atomic = "ptr"))))]
+/// Without the feature, or the memory for it, a future is told by leaving it as it is.
+#[cfg(not(all(feature = "profile", feature = "alloc", target_has_atomic = "ptr")))]
 mod untold {
+    #[cfg(feature = "alloc")]
     pub(crate) type Told<F> = F;
 
-    #[derive(Clone, Debug, Default)]
+    #[derive(Clone, Debug)]
     pub(crate) struct Tag;
 
+    #[cfg(feature = "alloc")]
     #[inline(always)]
     pub(crate) fn told<F>(fut: F, _name: &str, _verb: &str) -> (F, Tag) {
         (fut, Tag)
     }
 
     impl Tag {
+        pub(crate) const fn none() -> Self {
+            Self
+        }
+
+        #[cfg(feature = "alloc")]
         #[inline(always)]
         pub(crate) fn holds<T>(&self, _at: &T) {}
 

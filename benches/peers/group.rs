@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::Poll;
 
 use futures_util::StreamExt;
@@ -76,6 +77,38 @@ impl Group for Testudo {
             let handles: Vec<_> = (0..n).map(|n| tg.spawn(fine(n, yields))).collect();
             let mut sum = 0;
             for handle in handles {
+                sum += handle.await.unwrap_or(0);
+            }
+            Ok::<_, Infallible>(sum)
+        }));
+        sum.unwrap_or(0)
+    }
+}
+
+/// `TaskGroupArray` with `N` places, on the stack.
+#[derive(Debug)]
+pub struct TestudoArray<const N: usize>;
+
+impl<const N: usize> Peer for TestudoArray<N> {
+    const NAME: &'static str = "testudo TaskGroupArray";
+    const ROLE: Role = Role::Own;
+}
+
+impl<const N: usize> Group for TestudoArray<N> {
+    type Executor = ();
+
+    fn executor() {}
+
+    fn run((): &(), n: usize, yields: usize) -> usize {
+        let tg = pin!(testudo::task::TaskGroupArray::<_, N>::new());
+        let tg = tg.into_ref();
+        let sum = block_on(tg.run_pinned(async {
+            let mut handles: [Option<_>; N] = [const { None }; N];
+            for (n, handle) in (0..n).zip(&mut handles) {
+                *handle = tg.spawn_pinned(fine(n, yields)).ok();
+            }
+            let mut sum = 0;
+            for handle in handles.into_iter().flatten() {
                 sum += handle.await.unwrap_or(0);
             }
             Ok::<_, Infallible>(sum)

@@ -46,19 +46,24 @@ struct Life {
 }
 
 /// Who a future is to probes, if anybody: for those who wait for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tag(Option<Arc<Label>>);
 
 /// Makes a future a task with this name, for which others wait by `verb`.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn told<F>(fut: F, name: &'static str, verb: &'static str) -> (Told<F>, Tag) {
-    let tag = if is_on() && slots::wants_children() { Tag::new(name, verb, Location::caller()) } else { Tag(None) };
+    let tag = if is_on() && slots::wants_children() { Tag::new(name, verb, Location::caller()) } else { Tag::none() };
     let life = tag.life();
     (Told { fut, life }, tag)
 }
 
 impl Tag {
+    /// That of a future that is no task.
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
     #[cold]
     fn new(name: &str, verb: &'static str, location: &'static Location<'static>) -> Self {
         let task = TaskId::next();

@@ -11,6 +11,7 @@
     feature = "alloc",
     doc = "| [`TaskGroup`], [`LocalTaskGroup`] | children that borrow, run in the parent's task |"
 )]
+//! | [`TaskGroupArray`] | the same in places of a fixed number, without an allocator |
 #![cfg_attr(
     all(feature = "alloc", target_has_atomic = "ptr"),
     doc = "| [`SpawnedGroup`], [`Spawn`] | children in tasks of their own, on any executor |"
@@ -32,7 +33,6 @@ mod children;
 mod gather;
 #[cfg(feature = "alloc")]
 mod gather_vec;
-#[cfg(feature = "alloc")]
 mod group;
 mod ready;
 mod shelter;
@@ -48,12 +48,13 @@ pub use self::cancel::SharedToken;
 pub use self::spawned::{SpawnedGroup, SpawnedHandle};
 pub use self::{
     cancel::{CancelRun, CancelToken, CancelWait, Cancelled, ChildToken},
+    group::{GroupErrorArray, GroupRunArray, Outcome, TaskGroupArray, TaskHandle},
     ready::{Claim, ReadyBlock},
     timeout::{Elapsed, Timeout, timeout},
 };
 #[cfg(feature = "alloc")]
 pub use self::{
-    group::{Group, GroupError, GroupRun, Local, LocalTaskGroup, Sendable, TaskGroup, TaskHandle},
+    group::{Group, GroupError, GroupRun, Local, LocalTaskGroup, Sendable, TaskGroup},
     spawn::{BoxTask, LocalBoxTask, Spawn},
 };
 #[cfg(feature = "alloc")]

@@ -26,7 +26,6 @@
 //! [`Line`](line::Line) over offers) without foreign code; whose predicate is in a notifier's [`Lot`](lot::Lot) waits for that.
 
 pub(crate) mod batch;
-#[cfg(feature = "alloc")]
 pub(crate) mod cell;
 mod front;
 pub(crate) mod future;

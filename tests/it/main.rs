@@ -16,6 +16,7 @@ mod fairness;
 mod gather;
 mod generator;
 mod group;
+mod group_array;
 mod guard;
 mod layout;
 mod managers;

@@ -9,6 +9,7 @@ mod children;
 mod condition;
 mod event;
 mod group;
+mod group_array;
 mod list;
 mod mutex;
 mod offload;

@@ -1,29 +1,34 @@
-//! The children that a run has taken over: their slots, and those that wait for their turn.
+//! The children on the heap that a run has taken over: their slots, and those that wait for their turn.
 #![allow(unsafe_code)]
 // INVARIANTS  I1 children of a `Sendable` group are Send, and so are their values and errors; those of a `Local` one stay here.
 use alloc::{collections::VecDeque, vec::Vec};
 use core::marker::PhantomData;
 
-use super::{Sendable, inbox::Chain, job::Child};
+use super::{
+    error::GroupError,
+    heap::Sendable,
+    inbox::{Chain, Inbox},
+    job::Child,
+    store::{BELL, BODY, FIRST, Store},
+};
 use crate::{
     sys::Panics,
-    task::ready::{self, Block, Ready},
+    task::{
+        CancelToken,
+        ready::{Block, Open, Ready},
+    },
 };
 
-/// The numbers in the ready set: the body, the bell, and the children behind them.
-pub(super) const BODY: usize = 0;
-pub(super) const BELL: usize = 1;
-pub(super) const FIRST: usize = 2;
-
 /// The children that were taken over.
-pub(super) struct Children<E, K> {
-    pub(super) ready: Block,
-    pub(super) wakers: ready::Shared,
-    pub(super) slots: Vec<Option<Child<E>>>,
+pub(super) struct Children<'c, E, K> {
+    ready: Block,
+    slots: Vec<Option<Child<E>>>,
     free: Vec<usize>,
-    pub(super) live: usize,
+    live: usize,
     /// Those that wait for their turn.
-    pub(super) waiting: VecDeque<Child<E>>,
+    waiting: VecDeque<Child<E>>,
+    /// Asks the graceful ones to end.
+    token: &'c CancelToken,
     limit: usize,
     spawned: usize,
     /// A slot was used again: their order is not that of the children any more.
@@ -32,39 +37,25 @@ pub(super) struct Children<E, K> {
 }
 
 // SAFETY: I1.
-unsafe impl<E: Send> Send for Children<E, Sendable> {}
+unsafe impl<E: Send> Send for Children<'_, E, Sendable> {}
 
-impl<E, K> Children<E, K> {
-    pub(super) fn new(limit: usize) -> Self {
+impl<'c, E, K> Children<'c, E, K> {
+    pub(super) fn new(limit: usize, token: &'c CancelToken) -> Self {
         let mut ready = Block::growing();
         for number in [BODY, BELL] {
             drop(ready.insert(number)); // nobody waits yet
         }
-        let wakers = ready.shared().clone();
         Self {
             ready,
-            wakers,
             slots: Vec::new(),
             free: Vec::new(),
             live: 0,
             waiting: VecDeque::new(),
+            token,
             limit,
             spawned: 0,
             shuffled: false,
             _kind: PhantomData,
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.live == 0 && self.waiting.is_empty()
-    }
-
-    /// Takes over what was spawned; it starts if there is room.
-    pub(super) fn admit(&mut self, chain: Chain<E>) {
-        for child in chain {
-            child.header().number.set(self.spawned);
-            self.spawned += 1;
-            if self.live == self.limit { self.waiting.push_back(child) } else { self.start(child) }
         }
     }
 
@@ -83,8 +74,44 @@ impl<E, K> Children<E, K> {
         }
     }
 
-    /// Takes a child out of its slot.
-    pub(super) fn remove(&mut self, slot: usize) -> Option<Child<E>> {
+    fn cancel_slot(&mut self, slot: usize, panics: &mut Panics, all: bool) {
+        if self.slots[slot].as_ref().is_some_and(|child| all || !child.header().graceful) {
+            let child = self.remove(slot);
+            panics.catch(|| drop(child));
+        }
+    }
+}
+
+impl<E, K> Store for Children<'_, E, K> {
+    type Error = E;
+    type Errors = GroupError<E>;
+    type Ready = Block;
+
+    fn enter(&mut self, _: &Inbox<E>) {}
+
+    #[inline(always)]
+    fn ready(&mut self) -> &mut Block {
+        &mut self.ready
+    }
+
+    #[inline(always)]
+    fn parts(&mut self, slot: usize) -> (&Block, Option<&mut Child<E>>) {
+        (&self.ready, self.slots.get_mut(slot).and_then(Option::as_mut))
+    }
+
+    fn len(&self) -> usize {
+        self.live + self.waiting.len()
+    }
+
+    fn admit(&mut self, chain: Chain<E>) {
+        for child in chain {
+            child.header().number.set(self.spawned);
+            self.spawned += 1;
+            if self.live == self.limit { self.waiting.push_back(child) } else { self.start(child) }
+        }
+    }
+
+    fn remove(&mut self, slot: usize) -> Option<Child<E>> {
         let child = self.slots[slot].take()?;
         self.ready.retire(slot + FIRST);
         self.free.push(slot);
@@ -92,32 +119,27 @@ impl<E, K> Children<E, K> {
         Some(child)
     }
 
-    /// A slot is free: the next one starts.
-    pub(super) fn start_next(&mut self) {
+    fn start_next(&mut self) {
         if let Some(next) = self.waiting.pop_front() {
             self.start(next);
         }
     }
 
-    /// Cancels all but those `spare`d, in the order in which they were spawned.
-    pub(super) fn cancel(&mut self, panics: &mut Panics, spare: impl Fn(&Child<E>) -> bool) {
+    fn ask_to_end(&self) {
+        self.token.cancel();
+    }
+
+    fn cancel(&mut self, panics: &mut Panics, all: bool) {
         let waiting = core::mem::take(&mut self.waiting);
         if self.shuffled {
             let number = |slot: &usize| self.slots[*slot].as_ref().map(|child| child.header().number.get());
             let mut order: Vec<usize> = (0..self.slots.len()).filter(|slot| number(slot).is_some()).collect();
             order.sort_unstable_by_key(number);
-            order.into_iter().for_each(|slot| self.cancel_slot(slot, panics, &spare));
+            order.into_iter().for_each(|slot| self.cancel_slot(slot, panics, all));
         } else {
-            (0..self.slots.len()).for_each(|slot| self.cancel_slot(slot, panics, &spare));
+            (0..self.slots.len()).for_each(|slot| self.cancel_slot(slot, panics, all));
         }
         for child in waiting {
-            panics.catch(|| drop(child));
-        }
-    }
-
-    fn cancel_slot(&mut self, slot: usize, panics: &mut Panics, spare: &impl Fn(&Child<E>) -> bool) {
-        if self.slots[slot].as_ref().is_some_and(|child| !spare(child)) {
-            let child = self.remove(slot);
             panics.catch(|| drop(child));
         }
     }

@@ -2,6 +2,8 @@
 use alloc::vec::Vec;
 use core::{error::Error, fmt};
 
+use super::store::Errors;
+
 /// Why a group has no value: everything that failed in it, or that it was cancelled.
 ///
 /// The errors of children stand in the order in which they happened; that of the body comes last. One error needs no
@@ -130,6 +132,20 @@ impl<E> GroupError<E> {
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = &E> {
         self.first.iter().chain(&self.rest)
+    }
+}
+
+impl<E> Errors<E> for GroupError<E> {
+    fn new() -> Self {
+        Self::new()
+    }
+
+    fn push(&mut self, error: E) {
+        self.push(error);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled()
     }
 }
 

@@ -6,11 +6,12 @@
 //                 T3 sleep     no child, AWAKE -> no child, by the run, unless CANCEL came
 //                 T4 wake      w -> w | AWAKE, by the run, which sets RUN the first time
 //                 T5 cancel    w -> w | CANCEL | AWAKE; without AWAKE before: ring
-//                 T6 close     w -> CLOSED, all children taken
+//                 T6 close     w -> w | CLOSED, all children taken
+//                 T7 reopen    CLOSED -> as new, by a run that has the turn, and nobody else
 // INVARIANTS  I1 what the word points to came from `Child::into_raw`, each behind it too, each once.
-//             I2 CLOSED never goes off, and nothing is pushed while it is on.
+//             I2 CLOSED goes off by T7 alone, and nothing is pushed while it is on.
 // EDGES       E1 T1 (release) -> T2, T6 (acquire): the child.
-// INTERRUPT   cancel: yes, O(1). push: if the allocator may be called.
+// INTERRUPT   cancel, push: yes, O(1).
 use core::{fmt, marker::PhantomData, ptr};
 
 use super::job::{Child, Header};
@@ -127,6 +128,12 @@ impl<E> Inbox<E> {
         let wake =
             |word| (bits(word) & (AWAKE | run) != AWAKE | run).then(|| with(child(word), bits(word) | AWAKE | run));
         bits(self.update(wake).unwrap_or_else(|word| word)) & RUN == 0
+    }
+
+    /// T7, if it is closed: the run before has ended.
+    pub(super) fn reopen(&self) {
+        let reopen = |word| (bits(word) & CLOSED != 0).then_some(ptr::null_mut());
+        let _ = self.update(reopen); // else it is as it was
     }
 
     /// T5.

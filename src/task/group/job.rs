@@ -1,4 +1,5 @@
-//! A child of a group: its future, and then its outcome, in one allocation that the group and the handle share.
+//! A child of a group: its future, and then its outcome, in one piece of memory that the group and the handle share: an allocation,
+//! or a place (place.rs).
 #![allow(unsafe_code)]
 // STATE       word: DONE, CANCEL (asked for by the handle), NO_GROUP, NO_HANDLE
 //                 T1 end       stage: Running -> Ended or Taken, then DONE      (group)
@@ -11,6 +12,7 @@
 // EDGES       E1 T1 (release) -> T2 (acquire): the outcome.
 //             E2 T3 (release) -> the other's T3 (acquire): every access comes before freeing.
 //             E3 cancel (release) -> the group's look at CANCEL (acquire).
+#[cfg(feature = "alloc")]
 use alloc::boxed::Box;
 use core::{
     cell::Cell,
@@ -48,6 +50,7 @@ pub(super) struct Header {
     /// The group's: how many were spawned before it.
     pub(super) number: Cell<usize>,
     word: AtomicU8,
+    #[cfg_attr(not(feature = "alloc"), allow(dead_code, reason = "only groups on the heap have graceful children"))]
     pub(super) graceful: bool,
     /// The group's: `task` was filled.
     listens: Cell<bool>,
@@ -59,7 +62,8 @@ pub(super) struct Header {
     tag: Tag,
 }
 
-struct Table {
+/// What there is to know of a job's types and of where it lies.
+pub(super) struct Table {
     /// Polls the future; `error` is an `Option<E>`. Ready: T1 has to follow.
     poll: unsafe fn(*mut Header, &mut Context<'_>, error: *mut ()) -> Poll<()>,
     /// Drops the future; the outcome is `Cancelled`.
@@ -70,7 +74,7 @@ struct Table {
 }
 
 #[repr(C)]
-struct Job<F, T, E> {
+pub(super) struct Job<F, T, E> {
     header: Header,
     stage: UnsafeCell<Stage<F, T>>,
     _error: PhantomData<fn() -> E>,
@@ -83,7 +87,34 @@ enum Stage<F, T> {
 }
 
 impl<F: Future<Output = Result<T, E>>, T, E> Job<F, T, E> {
-    const TABLE: Table = Table { poll: Self::poll, cancel: Self::cancel, take: Self::take, free: Self::free };
+    #[cfg(feature = "alloc")]
+    const TABLE: Table = Self::table(Self::free);
+
+    /// The table of jobs that are freed so.
+    pub(super) const fn table(free: unsafe fn(*mut Header)) -> Table {
+        Table { poll: Self::poll, cancel: Self::cancel, take: Self::take, free }
+    }
+
+    pub(super) fn new(table: &'static Table, fut: F, graceful: bool, tag: Tag) -> Self {
+        let header = Header {
+            table,
+            next: Cell::new(ptr::null_mut()),
+            number: Cell::new(0),
+            word: AtomicU8::new(0),
+            graceful,
+            listens: Cell::new(false),
+            waiter: WaitCell::new(),
+            task: WaitCell::new(),
+            tag,
+        };
+        Self { header, stage: UnsafeCell::new(Stage::Running(fut)), _error: PhantomData }
+    }
+
+    /// The future of a job that was never polled.
+    pub(super) fn into_future(self) -> F {
+        let Stage::Running(fut) = self.stage.into_inner() else { unreachable!("it never ran") };
+        fut
+    }
 
     /// Gives `f` the stage.
     ///
@@ -163,6 +194,7 @@ impl<F: Future<Output = Result<T, E>>, T, E> Job<F, T, E> {
 
     /// # Safety
     /// (a) of `stage`, and nobody touches it any more.
+    #[cfg(feature = "alloc")]
     unsafe fn free(this: *mut Header) {
         // SAFETY: (a): it came from a box.
         drop(unsafe { Box::from_raw(this.cast::<Self>()) });
@@ -201,25 +233,26 @@ pub(super) struct Child<E> {
 }
 
 impl<E> Child<E> {
-    /// A job and its handle. The caller sees to it that the future lives long enough, and to what is Send.
+    /// A job on the heap. The caller sees to it that the future lives long enough, and to what is Send.
+    #[cfg(feature = "alloc")]
     pub(super) fn new<'c, F, T>(fut: F, graceful: bool, tag: Tag) -> (Self, TaskHandle<'c, T>)
     where
         F: Future<Output = Result<T, E>> + 'c,
     {
-        let header = Header {
-            table: &Job::<F, T, E>::TABLE,
-            next: Cell::new(ptr::null_mut()),
-            number: Cell::new(0),
-            word: AtomicU8::new(0),
-            graceful,
-            listens: Cell::new(false),
-            waiter: WaitCell::new(),
-            task: WaitCell::new(),
-            tag,
-        };
-        let job = Box::new(Job::<F, T, E> { header, stage: UnsafeCell::new(Stage::Running(fut)), _error: PhantomData });
+        let job = Box::new(Job::<F, T, E>::new(&Job::<F, T, E>::TABLE, fut, graceful, tag));
         // SAFETY: I4: from a box.
-        let job = JobPtr(unsafe { NonNull::new_unchecked(Box::into_raw(job).cast()) });
+        let job = unsafe { NonNull::new_unchecked(Box::into_raw(job).cast()) };
+        // SAFETY: (a), (b): a new one, in memory of its own.
+        unsafe { Self::of(job) }
+    }
+
+    /// The two ends of a new job.
+    ///
+    /// # Safety
+    /// (a) `job` is that of a `Job<_, T, E>`, to all of which it reaches (I4), and has no ends yet. (b) I3, and it is there until
+    /// it is freed.
+    pub(super) unsafe fn of<'c, T>(job: NonNull<Header>) -> (Self, TaskHandle<'c, T>) {
+        let job = JobPtr(job);
         (Self { job, _error: PhantomData }, TaskHandle { job: Some(job), taken: false, _reaches: PhantomData })
     }
 
@@ -227,8 +260,9 @@ impl<E> Child<E> {
         self.job.header()
     }
 
-    /// Polls the future. Ready: it has ended, maybe with an error.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<E>> {
+    /// Polls the future, whose waker stays the same as long as it lives if `steady`. Ready: it has ended, maybe with an error.
+    #[inline(always)]
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, steady: bool) -> Poll<Option<E>> {
         if self.is_cancelled() {
             self.cancel();
             return Poll::Ready(None);
@@ -241,8 +275,8 @@ impl<E> Child<E> {
             return Poll::Ready(error);
         }
         let header = self.job.header();
-        if !header.listens.get() && self.job.word() & NO_HANDLE == 0 {
-            header.task.register(cx.waker()); // its waker stays the same as long as it lives
+        if !(steady && header.listens.get()) && self.job.word() & NO_HANDLE == 0 {
+            header.task.register(cx.waker());
             header.listens.set(true);
         }
         if self.is_cancelled() {
@@ -355,6 +389,7 @@ pub struct TaskHandle<'c, T> {
 
 impl<T> TaskHandle<'_, T> {
     /// The handle of a child that was refused.
+    #[cfg(feature = "alloc")]
     pub(super) const fn refused() -> Self {
         Self { job: None, taken: false, _reaches: PhantomData }
     }
@@ -362,7 +397,7 @@ impl<T> TaskHandle<'_, T> {
     /// Cancels the child: its future is dropped when the group is polled next. Returns false when it has ended.
     ///
     /// That is no failure of the group. A child that is ready in the poll in which it is cancelled keeps its value; one that waits
-    /// for its turn ([`max_concurrency`](crate::task::Group::max_concurrency)) is dropped when that comes.
+    /// for its turn (`max_concurrency`) is dropped when that comes.
     ///
     /// # Interrupts
     /// May be called from interrupts, if the wakers may.

@@ -12,17 +12,22 @@ use core::{
 };
 
 use futures_core::FusedFuture;
+use pin_project_lite::pin_project;
 
 use super::{
     Shared,
-    children::{BELL, BODY, Children, FIRST},
-    error::GroupError,
+    array::GroupRunArray,
+    failures::GroupErrorArray,
+    fixed::Fixed,
     inbox::Chain,
+    store::{BELL, BODY, Errors, FIRST, Store},
 };
+#[cfg(feature = "alloc")]
+use super::{children::Children, error::GroupError};
 use crate::{
     sync::{Event, EventWait},
     sys::Panics,
-    task::ready::Ready,
+    task::ready::{Open, Ready},
     wait::POLLED_AFTER_COMPLETION,
 };
 
@@ -35,32 +40,30 @@ enum Phase {
 }
 
 /// All but the two futures that are pinned.
-struct State<'c, R, E, K> {
-    group: &'c Shared<E>,
+struct State<'c, R, S: Store> {
+    group: &'c Shared<S::Error>,
     phase: Phase,
     value: Option<R>,
-    errors: GroupError<E>,
-    body_error: Option<E>,
+    errors: S::Errors,
+    body_error: Option<S::Error>,
     panics: Panics,
-    children: Option<Children<E, K>>,
+    /// Until the end.
+    children: Option<S>,
 }
 
-impl<R, E, K> State<'_, R, E, K> {
+impl<R, S: Store> State<'_, R, S> {
     /// Polls a child; what comes of it is noted.
-    fn poll_child(&mut self, number: usize) {
-        let Some(children) = &mut self.children else { return };
+    fn poll_child(&mut self, number: usize, cx: &mut Context<'_>) {
+        let Self { children: Some(children), panics, .. } = self else { return };
         let slot = number - FIRST;
-        let Some(child) = children.slots.get_mut(slot).and_then(Option::as_mut) else { return };
-        let waker = children.wakers.waker(number);
-        match self.panics.catch(|| child.poll(&mut Context::from_waker(&waker))) {
-            Some(Poll::Pending) => return,
+        match children.poll_child(slot, cx, panics) {
             Some(Poll::Ready(error)) => error.into_iter().for_each(|error| self.errors.push(error)),
-            None => {}
+            Some(Poll::Pending) | None => return,
         }
         let child = children.remove(slot);
         self.panics.catch(|| drop(child)); // I1
         if self.phase == Phase::Running && !self.has_failed() {
-            self.children.iter_mut().for_each(Children::start_next);
+            self.children.iter_mut().for_each(S::start_next);
         }
     }
 
@@ -86,18 +89,18 @@ impl<R, E, K> State<'_, R, E, K> {
     fn abort<B>(&mut self, mut body: Pin<&mut Option<B>>) {
         self.phase = Phase::Ending;
         let unborn = self.group.inbox.close();
-        let Self { group, panics, children, .. } = self;
-        panics.catch(|| group.token.cancel());
+        let Self { panics, children, .. } = self;
         if let Some(children) = children {
-            children.cancel(panics, |child| child.header().graceful);
+            panics.catch(|| children.ask_to_end());
+            children.cancel(panics, false);
         }
         drop_all(unborn, panics);
         panics.catch(|| body.set(None));
     }
 
     /// T3, T4: the outcome, if there is nothing left to do.
-    fn finish(&mut self, body_is_done: bool) -> Option<Result<R, GroupError<E>>> {
-        if !body_is_done || !self.children.as_ref().is_none_or(Children::is_empty) {
+    fn finish(&mut self, body_is_done: bool) -> Option<Result<R, S::Errors>> {
+        if !body_is_done || self.children.as_ref().is_some_and(|children| children.len() > 0) {
             return None;
         }
         if self.phase == Phase::Running && !self.group.inbox.close_empty() {
@@ -111,7 +114,7 @@ impl<R, E, K> State<'_, R, E, K> {
         }
         match self.value.take() {
             Some(value) if self.errors.is_cancelled() => Some(Ok(value)),
-            _ => Some(Err(core::mem::replace(&mut self.errors, GroupError::new()))),
+            _ => Some(Err(core::mem::replace(&mut self.errors, S::Errors::new()))),
         }
     }
 }
@@ -123,28 +126,29 @@ fn drop_all<E>(unborn: Chain<E>, panics: &mut Panics) {
     }
 }
 
-pin_project_lite::pin_project! {
-    /// The future of [`Group::run`](crate::task::Group::run).
-    #[must_use = "futures do nothing unless polled"]
-    pub struct GroupRun<'c, B, R, E, K> {
+pin_project! {
+    /// The run of any group.
+    pub(super) struct Drive<'c, B, R, S: Store> {
         #[pin]
         body: Option<B>,
         #[pin]
         bell: Option<EventWait<&'c Event>>,
-        state: State<'c, R, E, K>,
+        state: State<'c, R, S>,
     }
 
-    impl<'c, B, R, E, K> PinnedDrop for GroupRun<'c, B, R, E, K> {
+    impl<'c, B, R, S: Store> PinnedDrop for Drive<'c, B, R, S> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let state = this.state;
             if matches!(state.phase, Phase::Running | Phase::Ending) {
                 let unborn = state.group.inbox.close();
-                let State { group, panics, children, .. } = state;
-                panics.catch(|| group.token.cancel());
+                let State { panics, children, .. } = state;
+                if let Some(children) = children {
+                    panics.catch(|| children.ask_to_end());
+                }
                 panics.catch(|| this.body.set(None));
                 if let Some(children) = children {
-                    children.cancel(panics, |_| false);
+                    children.cancel(panics, true);
                 }
                 drop_all(unborn, panics);
                 core::mem::replace(panics, Panics::new()).resume();
@@ -153,49 +157,54 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<'c, B, R, E, K> GroupRun<'c, B, R, E, K> {
-    pub(super) fn new(group: &'c Shared<E>, body: B) -> Self {
+impl<'c, B, R, S: Store> Drive<'c, B, R, S> {
+    fn new(group: &'c Shared<S::Error>, body: B, children: S) -> Self {
         let state = State {
             group,
             phase: Phase::New,
             value: None,
-            errors: GroupError::new(),
+            errors: S::Errors::new(),
             body_error: None,
             panics: Panics::new(),
-            children: None,
+            children: Some(children),
         };
         Self { body: Some(body), bell: None, state }
     }
+
+    fn is_done(&self) -> bool {
+        self.state.phase == Phase::Done
+    }
 }
 
-impl<B, R, E, K> GroupRun<'_, B, R, E, K>
+impl<B, R, S: Store> Drive<'_, B, R, S>
 where
-    B: Future<Output = Result<R, E>>,
+    B: Future<Output = Result<R, S::Error>>,
 {
     /// T1, or wakes up. False: nobody was woken.
     fn begin(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let state = self.project().state;
         match state.phase {
             Phase::New => {
-                assert!(state.group.inbox.wake(true), "a task group runs once");
+                let inbox = &state.group.inbox;
+                state.children.iter_mut().for_each(|children| children.enter(inbox));
+                assert!(inbox.wake(true), "a task group runs once");
                 state.phase = Phase::Running;
-                state.children = Some(Children::new(state.group.limit));
             }
             Phase::Running | Phase::Ending => {}
             Phase::Done => panic!("{POLLED_AFTER_COMPLETION}"),
         }
-        let woken = state.children.as_mut().is_some_and(|children| children.ready.begin(cx.waker()));
+        let woken = state.children.as_mut().is_some_and(|children| children.ready().begin(cx.waker()));
         if woken {
             state.group.inbox.wake(false);
         }
         woken
     }
 
-    fn poll_body(self: Pin<&mut Self>) {
+    fn poll_body(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
-        let (Some(body), Some(children)) = (this.body.as_mut().as_pin_mut(), &this.state.children) else { return };
-        let waker = children.wakers.waker(BODY);
-        match this.state.panics.catch(|| body.poll(&mut Context::from_waker(&waker))) {
+        let State { children: Some(children), panics, .. } = this.state else { return };
+        let Some(body) = this.body.as_mut().as_pin_mut() else { return };
+        match children.ready().poll_child(BODY, cx, |cx| panics.catch(|| body.poll(cx))) {
             Some(Poll::Pending) => return,
             Some(Poll::Ready(Ok(value))) => this.state.value = Some(value),
             Some(Poll::Ready(Err(error))) => this.state.body_error = Some(error),
@@ -205,16 +214,16 @@ where
     }
 
     /// Gets in line for the bell; it may have been rung.
-    fn poll_bell(self: Pin<&mut Self>) {
+    fn poll_bell(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let mut this = self.project();
-        let (event, Some(children)) = (&this.state.group.bell, &this.state.children) else { return };
-        let waker = children.wakers.waker(BELL);
+        let State { children: Some(children), group, .. } = this.state else { return };
+        let (ready, event) = (children.ready(), &group.bell);
         loop {
             if this.bell.is_none() {
                 this.bell.set(Some(event.wait()));
             }
             let Some(bell) = this.bell.as_mut().as_pin_mut() else { return };
-            if bell.poll(&mut Context::from_waker(&waker)).is_pending() {
+            if ready.poll_child(BELL, cx, |cx| bell.poll(cx)).is_pending() {
                 return;
             }
             event.clear();
@@ -223,12 +232,12 @@ where
     }
 
     /// One pass through those who were woken.
-    fn pass(mut self: Pin<&mut Self>) {
-        while let Some(number) = self.as_mut().project().state.children.as_mut().and_then(|c| c.ready.next()) {
+    fn pass(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        while let Some(number) = self.as_mut().project().state.children.as_mut().and_then(|c| c.ready().next()) {
             match number {
-                BODY => self.as_mut().poll_body(),
-                BELL => self.as_mut().poll_bell(),
-                child => self.as_mut().project().state.poll_child(child),
+                BODY => self.as_mut().poll_body(cx),
+                BELL => self.as_mut().poll_bell(cx),
+                child => self.as_mut().project().state.poll_child(child, cx),
             }
             let state = self.as_mut().project().state;
             state.admit();
@@ -237,26 +246,21 @@ where
             }
         }
     }
-}
 
-impl<B, R, E, K> Future for GroupRun<'_, B, R, E, K>
-where
-    B: Future<Output = Result<R, E>>,
-{
-    type Output = Result<R, GroupError<E>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    /// One poll of the parent.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R, S::Errors>> {
         if !self.as_mut().begin(cx) {
             return Poll::Pending;
         }
-        self.as_mut().pass();
+        self.as_mut().pass(cx);
         let this = self.project();
-        let (mut body, state) = (this.body, this.state);
+        let (mut body, mut bell, state) = (this.body, this.bell, this.state);
         loop {
             if state.phase == Phase::Running && state.has_failed() {
                 state.abort(body.as_mut());
             }
             if let Some(outcome) = state.finish(body.is_none()) {
+                bell.set(None);
                 return Poll::Ready(outcome);
             }
             if state.group.inbox.sleep(state.phase == Phase::Running) {
@@ -265,24 +269,82 @@ where
             state.admit();
         }
         if let Some(children) = &mut state.children {
-            children.ready.end(cx.waker());
+            children.ready().end(cx.waker());
         }
         Poll::Pending
     }
 }
 
-impl<B, R, E, K> FusedFuture for GroupRun<'_, B, R, E, K>
-where
-    B: Future<Output = Result<R, E>>,
-{
-    fn is_terminated(&self) -> bool {
-        self.state.phase == Phase::Done
+impl<B, R, S: Store> fmt::Debug for Drive<'_, B, R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let live = self.state.children.as_ref().map_or(0, Store::len);
+        f.debug_struct("GroupRun").field("phase", &self.state.phase).field("children", &live).finish_non_exhaustive()
     }
 }
 
-impl<B, R, E, K> fmt::Debug for GroupRun<'_, B, R, E, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let live = self.state.children.as_ref().map_or(0, |children| children.live + children.waiting.len());
-        f.debug_struct("GroupRun").field("phase", &self.state.phase).field("children", &live).finish_non_exhaustive()
+/// The futures of the two kinds of groups.
+macro_rules! runs {
+    ($(
+        $(#[$meta:meta])*
+        $name:ident[$($param:tt)*][$($arg:tt)*] => $store:ty, $error:ty;
+    )+) => {$(
+        $(#[$meta])*
+        impl<'c, B, R, $($param)*> Future for $name<'c, B, R, $($arg)*>
+        where
+            B: Future<Output = Result<R, E>>,
+        {
+            type Output = Result<R, $error>;
+
+            #[inline]
+            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+                self.drive().poll(cx)
+            }
+        }
+
+        $(#[$meta])*
+        impl<'c, B, R, $($param)*> FusedFuture for $name<'c, B, R, $($arg)*>
+        where
+            B: Future<Output = Result<R, E>>,
+        {
+            fn is_terminated(&self) -> bool {
+                self.drive.is_done()
+            }
+        }
+
+        $(#[$meta])*
+        impl<'c, B, R, $($param)*> fmt::Debug for $name<'c, B, R, $($arg)*> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.drive.fmt(f)
+            }
+        }
+
+        $(#[$meta])*
+        impl<'c, B, R, $($param)*> $name<'c, B, R, $($arg)*> {
+            pub(super) fn new(group: &'c Shared<E>, body: B, children: $store) -> Self {
+                Self { drive: Drive::new(group, body, children) }
+            }
+        }
+    )+};
+}
+runs! {
+    #[cfg(feature = "alloc")]
+    GroupRun[E, K][E, K] => Children<'c, E, K>, GroupError<E>;
+    GroupRunArray[T, E, F: Future<Output = Result<T, E>>, const N: usize, W: Open][F, N, W] => Fixed<'c, F, T, E, W, N>, GroupErrorArray<E, N>;
+}
+
+#[cfg(feature = "alloc")]
+pin_project! {
+    /// The future of [`Group::run`](crate::task::Group::run).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct GroupRun<'c, B, R, E, K> {
+        #[pin]
+        drive: Drive<'c, B, R, Children<'c, E, K>>,
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'c, B, R, E, K> GroupRun<'c, B, R, E, K> {
+    fn drive(self: Pin<&mut Self>) -> Pin<&mut Drive<'c, B, R, Children<'c, E, K>>> {
+        self.project().drive
     }
 }

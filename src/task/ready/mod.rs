@@ -3,6 +3,7 @@
 //! | kind | memory | who is polled | for |
 //! |---|---|---|---|
 //! | [`Scan`] | none: children get the parent's waker | all of them | tuples, arrays |
+//! | [`Round`] | three words | all of them | groups without heap |
 //! | [`Few`] | one word | those that are not done | short vectors |
 //! | [`Block`] on the heap | one allocation, a byte for each child | those that were woken | vectors, groups, shelters |
 //! | [`Block`] in a [`ReadyBlock`] | a `static` | those that were woken | children woken from interrupts, no heap |
@@ -13,17 +14,17 @@ use core::task::{Context, Waker};
 
 mod block;
 mod pass;
+mod round;
 
 pub use block::ReadyBlock;
 #[cfg(feature = "alloc")]
-pub(crate) use block::Shared;
-#[cfg(feature = "alloc")]
 pub(crate) use pass::Block;
 pub use pass::Claim;
+pub(crate) use round::Round;
 
 /// A ready set, as its one consumer sees it. For each poll of the parent: `begin`; `next` and `poll_child` until `None`, or
 /// less; `end` if the parent is not ready.
-pub(crate) trait Ready {
+pub trait Ready {
     /// Begins a pass, where the one before was broken off. False: nobody was woken, and this waker waits already.
     fn begin(&mut self, waker: &Waker) -> bool;
 
@@ -39,6 +40,16 @@ pub(crate) trait Ready {
     /// The parent waits: from now on a child that is woken wakes it, at once if one was woken since its turn, or had none
     /// because the pass was broken off.
     fn end(&mut self, waker: &Waker);
+}
+
+/// A ready set whose children come and go.
+pub trait Open: Ready {
+    /// Whether a child's waker stays the same as long as it lives.
+    const STEADY: bool;
+
+    /// Adds child `index`, to be polled. Returns the parent's waker if the parent waits: to be woken when no lock is held.
+    #[must_use = "the parent waits"]
+    fn insert(&mut self, index: usize) -> Option<Waker>;
 }
 
 /// The ready set without memory: everybody counts as woken.

@@ -7,7 +7,7 @@
 use core::task::{Context, Waker};
 
 use super::{
-    Ready,
+    Open, Ready,
     block::{ALL, BITS, ChildWaker, Memory, ReadyBlock},
 };
 
@@ -60,27 +60,6 @@ impl Block {
     #[cfg(feature = "alloc")]
     pub(crate) fn growing() -> Self {
         Self::of(Memory::allocate(1, true))
-    }
-
-    /// Adds child `index`, to be polled, and makes room for it. Returns the parent's waker if the parent waits: to be woken
-    /// when no lock is held.
-    #[cfg(feature = "alloc")]
-    #[must_use = "the parent waits"]
-    pub(crate) fn insert(&mut self, index: usize) -> Option<Waker> {
-        let (group, bit) = (index / BITS, 1 << (index % BITS));
-        while group >= self.memory.groups() {
-            self.memory.grow();
-        }
-        self.memory.set_live(group, self.memory.live(group) | bit);
-        self.memory.add(group, bit);
-        self.rest |= group == self.group;
-        self.memory.disarm()
-    }
-
-    /// A handle that makes the wakers of children.
-    #[cfg(feature = "alloc")]
-    pub(crate) fn shared(&self) -> &super::Shared {
-        self.memory.shared()
     }
 
     /// The waker of child `index`, on loan.
@@ -198,6 +177,22 @@ impl Ready for Block {
     }
 }
 
+impl Open for Block {
+    const STEADY: bool = true;
+
+    fn insert(&mut self, index: usize) -> Option<Waker> {
+        let (group, bit) = (index / BITS, 1 << (index % BITS));
+        #[cfg(feature = "alloc")]
+        while group >= self.memory.groups() {
+            self.memory.grow();
+        }
+        self.memory.set_live(group, self.memory.live(group) | bit);
+        self.memory.add(group, bit);
+        self.rest |= group == self.group;
+        self.memory.disarm()
+    }
+}
+
 impl core::fmt::Debug for Block {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Block").field("capacity", &(self.memory.groups() * BITS)).finish_non_exhaustive()
@@ -238,6 +233,12 @@ impl Claim {
         Self { block: self.block.filled(len) }
     }
 
+    /// For children that come and go, with numbers up to `len`.
+    pub(crate) fn open(self, len: usize) -> Self {
+        assert!(len <= self.block.memory.groups() * BITS, "more children than the block has room for");
+        self
+    }
+
     /// The ready set.
     pub(crate) fn block(&mut self) -> &mut Block {
         &mut self.block
@@ -247,6 +248,36 @@ impl Claim {
     #[cfg(feature = "alloc")]
     pub(crate) fn into_block(self) -> Block {
         self.block
+    }
+}
+
+impl Ready for Claim {
+    fn begin(&mut self, waker: &Waker) -> bool {
+        self.block.begin(waker)
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        self.block.next()
+    }
+
+    fn poll_child<R>(&self, index: usize, cx: &mut Context<'_>, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        self.block.poll_child(index, cx, f)
+    }
+
+    fn retire(&mut self, index: usize) {
+        self.block.retire(index);
+    }
+
+    fn end(&mut self, waker: &Waker) {
+        self.block.end(waker);
+    }
+}
+
+impl Open for Claim {
+    const STEADY: bool = true;
+
+    fn insert(&mut self, index: usize) -> Option<Waker> {
+        self.block.insert(index)
     }
 }
 
@@ -273,7 +304,7 @@ mod tests {
     #[test]
     fn a_block_grows_and_its_numbers_may_be_used_again() {
         let (mut block, waker) = (Block::growing(), Waker::from(Arc::new(Silent)));
-        let shared = block.shared().clone();
+        let shared = block.memory.shared().clone();
         assert!((0..1000).all(|index| block.insert(index).is_none()));
         assert_eq!(pass(&mut block, &waker), (0..1000).collect::<Vec<_>>());
         for index in [999, 63, 64, 500, 127, 128] {

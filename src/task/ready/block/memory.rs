@@ -225,7 +225,6 @@ impl Memory {
     }
 
     /// The waker of a parent that waits: it does so no more.
-    #[cfg(feature = "alloc")]
     pub(in crate::task::ready) fn disarm(&mut self) -> Option<Waker> {
         // ORDER: relaxed: the exchange checks it
         if self.shared.header().head.load(Relaxed) != ARMED {
