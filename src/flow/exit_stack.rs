@@ -15,11 +15,50 @@ use core::{
 use super::guard::{Close, Exit};
 use crate::{
     sys::{Panics, Unwinding},
-    task::{Shelter, Shielded},
+    task::{Local, Sendable, ShelterOf, Shielded},
 };
 
+/// A release that runs.
 type Releasing<'e> = Pin<Box<dyn Future<Output = ()> + Send + 'e>>;
-type Release<'e> = Box<dyn FnOnce(Exit) -> Releasing<'e> + Send + 'e>;
+/// The same, on its thread.
+type LocalReleasing<'e> = Pin<Box<dyn Future<Output = ()> + 'e>>;
+
+/// Whether what is in a stack is `Send`. Sealed.
+pub trait Releases: sealed::Sealed + Sized {
+    /// A release to come.
+    type Release<'e>: FnOnce(Exit) -> Self::Releasing<'e>;
+    /// A release that runs.
+    type Releasing<'e>: Future<Output = ()> + Unpin;
+
+    /// Puts the releases of a stack in its shelter.
+    #[doc(hidden)]
+    fn shield<'s, 'e>(shelter: &'s ShelterOf<'e, Self>, unwind: Unwind<'e, Self>) -> Shielded<'s, (), Self>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::Sendable {}
+    impl Sealed for super::Local {}
+}
+
+impl Releases for Sendable {
+    type Release<'e> = Box<dyn FnOnce(Exit) -> Releasing<'e> + Send + 'e>;
+    type Releasing<'e> = Releasing<'e>;
+
+    fn shield<'s, 'e>(shelter: &'s ShelterOf<'e, Self>, unwind: Unwind<'e, Self>) -> Shielded<'s, (), Self> {
+        shelter.shield(unwind)
+    }
+}
+
+impl Releases for Local {
+    type Release<'e> = Box<dyn FnOnce(Exit) -> LocalReleasing<'e> + 'e>;
+    type Releasing<'e> = LocalReleasing<'e>;
+
+    fn shield<'s, 'e>(shelter: &'s ShelterOf<'e, Self>, unwind: Unwind<'e, Self>) -> Shielded<'s, (), Self> {
+        shelter.shield(unwind)
+    }
+}
 
 /// A stack of releases, for scopes whose resources are not known when the program is written.
 ///
@@ -52,25 +91,28 @@ type Release<'e> = Box<dyn FnOnce(Exit) -> Releasing<'e> + Send + 'e>;
 /// });
 /// assert_eq!(*log.lock().unwrap(), ["c", "b", "a"]);
 /// ```
+///
+/// In a `LocalShelter` it takes releases that are not `Send`:
+/// ```
+/// use std::{cell::Cell, rc::Rc};
+/// use testudo::{flow::ExitStack, run::block_on, task::LocalShelter};
+///
+/// let open = Rc::new(Cell::new(true));
+/// let shelter = LocalShelter::new();
+/// let mut stack = ExitStack::new(&shelter);
+/// let theirs = Rc::clone(&open);
+/// stack.push(move |_| async move { theirs.set(false) });
+/// block_on(stack.close());
+/// assert!(!open.get());
+/// ```
 #[doc(alias = "AsyncExitStack")]
-pub struct ExitStack<'s, 'e> {
-    shelter: &'s Shelter<'e>,
-    releases: Vec<Release<'e>>,
+pub struct ExitStack<'s, 'e, M: Releases = Sendable> {
+    shelter: &'s ShelterOf<'e, M>,
+    releases: Vec<M::Release<'e>>,
     since: Unwinding,
 }
 
-impl<'s, 'e> ExitStack<'s, 'e> {
-    /// Returns an empty stack, whose releases will run in `shelter`.
-    ///
-    /// # Examples
-    /// ```
-    /// let shelter = testudo::task::Shelter::new();
-    /// assert!(testudo::flow::ExitStack::new(&shelter).is_empty());
-    /// ```
-    pub fn new(shelter: &'s Shelter<'e>) -> Self {
-        Self { shelter, releases: Vec::new(), since: Unwinding::here() }
-    }
-
+impl<'e> ExitStack<'_, 'e> {
     /// Adds a release. It runs before all that are there.
     ///
     /// # Examples
@@ -83,6 +125,33 @@ impl<'s, 'e> ExitStack<'s, 'e> {
         Fut: Future<Output = ()> + Send + 'e,
     {
         self.releases.push(Box::new(move |exit| Box::pin(release(exit))));
+    }
+}
+
+impl<'e> ExitStack<'_, 'e, Local> {
+    /// Adds a release. It runs before all that are there.
+    ///
+    /// # Examples
+    /// See [`ExitStack`].
+    pub fn push<L, Fut>(&mut self, release: L)
+    where
+        L: FnOnce(Exit) -> Fut + 'e,
+        Fut: Future<Output = ()> + 'e,
+    {
+        self.releases.push(Box::new(move |exit| Box::pin(release(exit))));
+    }
+}
+
+impl<'s, 'e, M: Releases> ExitStack<'s, 'e, M> {
+    /// Returns an empty stack, whose releases will run in `shelter`.
+    ///
+    /// # Examples
+    /// ```
+    /// let shelter = testudo::task::Shelter::new();
+    /// assert!(testudo::flow::ExitStack::new(&shelter).is_empty());
+    /// ```
+    pub fn new(shelter: &'s ShelterOf<'e, M>) -> Self {
+        Self { shelter, releases: Vec::new(), since: Unwinding::here() }
     }
 
     /// Says how many releases there are.
@@ -120,9 +189,9 @@ impl<'s, 'e> ExitStack<'s, 'e> {
     /// # Examples
     /// See [`ExitStack`].
     #[doc(alias = "aclose")]
-    pub fn close(mut self) -> Close<Shielded<'s, ()>> {
+    pub fn close(mut self) -> Close<Shielded<'s, (), M>> {
         let unwind = Unwind::new(mem::take(&mut self.releases), Exit::Closed);
-        Close { handle: self.shelter.shield(unwind) }
+        Close { handle: M::shield(self.shelter, unwind) }
     }
 
     /// Drops the releases; none of them runs.
@@ -141,43 +210,56 @@ impl<'s, 'e> ExitStack<'s, 'e> {
     }
 }
 
-impl Drop for ExitStack<'_, '_> {
+impl<M: Releases> Drop for ExitStack<'_, '_, M> {
     fn drop(&mut self) {
         if !self.releases.is_empty() {
             let exit = if self.since.began() { Exit::Unwinding } else { Exit::Cancelled };
-            self.shelter.adopt(Unwind::new(mem::take(&mut self.releases), exit));
+            // If this thread is unwinding, a second panic must not leave this.
+            let mut panics = Panics::new();
+            panics.catch(|| drop(M::shield(self.shelter, Unwind::new(mem::take(&mut self.releases), exit))));
+            panics.resume();
         }
     }
 }
 
-impl fmt::Debug for ExitStack<'_, '_> {
+impl<M: Releases> fmt::Debug for ExitStack<'_, '_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExitStack").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
 /// Runs releases, the last one first.
-struct Unwind<'e> {
-    releases: Vec<Release<'e>>,
-    now: Option<Releasing<'e>>,
+#[doc(hidden)]
+pub struct Unwind<'e, M: Releases> {
+    releases: Vec<M::Release<'e>>,
+    now: Option<M::Releasing<'e>>,
     exit: Exit,
     panics: Panics,
 }
 
-impl<'e> Unwind<'e> {
-    fn new(releases: Vec<Release<'e>>, exit: Exit) -> Self {
+impl<'e, M: Releases> Unwind<'e, M> {
+    fn new(releases: Vec<M::Release<'e>>, exit: Exit) -> Self {
         Self { releases, now: None, exit, panics: Panics::new() }
     }
 }
 
-impl Future for Unwind<'_> {
+impl<M: Releases> fmt::Debug for Unwind<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unwind").field("len", &self.releases.len()).finish_non_exhaustive()
+    }
+}
+
+// What runs is in a box of its own.
+impl<M: Releases> Unpin for Unwind<'_, M> {}
+
+impl<M: Releases> Future for Unwind<'_, M> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         loop {
             if let Some(now) = &mut this.now {
-                if this.panics.catch(|| now.as_mut().poll(cx)).is_some_and(|poll| poll.is_pending()) {
+                if this.panics.catch(|| Pin::new(&mut *now).poll(cx)).is_some_and(|poll| poll.is_pending()) {
                     return Poll::Pending;
                 }
                 let ended = this.now.take();

@@ -7,7 +7,7 @@
 //!
 //! Who was woken, and in which order they are polled, is decided in `ready/`.
 // STATE       a child: Future --T1 ready--> Output (kept here, or handed out: Gone);  Future --T2 dropped--> Gone
-//             a set: Idle --T3 poll--> Polling --T4--> Idle or Done; a panic leaves Polling behind, and T3 refuses it
+//             a set: New or Idle --T3 poll--> Polling --T4--> Idle or Done; a panic leaves Polling behind, and T3 refuses it
 // INVARIANTS  I1 a Slot's future is pinned with its set: it is only polled, and dropped where it lies.
 //             I2 the vector of a Row has length 0 and is never grown: its futures lie in its buffer, which does not move.
 //             I3 child i < len of a Row holds its future while it is live in the ready set, and nothing after.
@@ -32,6 +32,8 @@ const POLLED_AFTER_PANIC: &str = "polled after a child panicked";
 /// Where a set of children is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
+    /// Never polled: its children may be moved.
+    New,
     /// To be polled.
     Idle,
     /// In a poll, or left by a panic.
@@ -41,11 +43,16 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// Its children may be moved out.
+    fn assert_new(self) {
+        assert!(self == Self::New, "polled before");
+    }
+
     /// T3.
     #[inline]
     fn begin(&mut self) {
         match self {
-            Self::Idle => *self = Self::Polling,
+            Self::New | Self::Idle => *self = Self::Polling,
             Self::Polling => panic!("{POLLED_AFTER_PANIC}"),
             Self::Done => panic!("{POLLED_AFTER_COMPLETION}"),
         }

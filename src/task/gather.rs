@@ -91,7 +91,7 @@ pub fn gather_in<M, L: Gather<M>>(claim: Claim, list: L) -> L::AllIn {
 ///
 /// # asyncio
 /// As `asyncio.gather` without `return_exceptions`. Differs in that the other children do not run on: they are dropped,
-/// in their order, before the error is returned.
+/// in their order, before the error is returned. With `orphans_to(&shelter)` they do.
 ///
 /// # Cancel safety
 /// Not cancel safe: dropping this future loses the outputs of the children that were done.
@@ -298,6 +298,13 @@ futures! {
     };
     /// The future of [`try_gather`] of a tuple or an array.
     TryAll(S: Slots) -> Result<S::Outputs, S::Error>, |result| result;
+}
+
+impl<S: Slots, R: Drive> TryAll<S, R> {
+    /// With other children, made of these, none of which was polled.
+    pub(super) fn change<P: Slots>(self, make: impl FnOnce(&mut S) -> P) -> TryAll<P, R> {
+        TryAll { children: self.children.change(make) }
+    }
 }
 
 impl<F: Future, const N: usize> Gather<ByArray> for [F; N] {

@@ -63,6 +63,16 @@ pub struct TryAllVec<F: Future<Output = Result<T, E>>, T, E> {
     _error: core::marker::PhantomData<fn() -> E>,
 }
 
+impl<F: Future<Output = Result<T, E>>, T, E> TryAllVec<F, T, E> {
+    /// With other children, made of these, none of which was polled.
+    pub(super) fn change<G, X>(self, make: impl FnOnce(Vec<F>) -> Vec<G>) -> TryAllVec<G, T, X>
+    where
+        G: Future<Output = Result<T, X>>,
+    {
+        TryAllVec { children: self.children.change(make), _error: core::marker::PhantomData }
+    }
+}
+
 impl<F: Future<Output = Result<T, E>>, T, E> Future for TryAllVec<F, T, E> {
     type Output = Result<Vec<T>, E>;
 

@@ -34,7 +34,7 @@ pub use self::{
 #[cfg(feature = "alloc")]
 pub use self::{
     error::GroupError,
-    heap::{Group, Local, LocalTaskGroup, Sendable, TaskGroup},
+    heap::{Group, LocalTaskGroup, TaskGroup},
     run::GroupRun,
 };
 

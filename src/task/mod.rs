@@ -34,6 +34,8 @@ mod gather;
 #[cfg(feature = "alloc")]
 mod gather_vec;
 mod group;
+mod marker;
+mod orphans;
 mod ready;
 mod shelter;
 #[cfg(feature = "alloc")]
@@ -49,12 +51,15 @@ pub use self::spawned::{SpawnedGroup, SpawnedHandle};
 pub use self::{
     cancel::{CancelRun, CancelToken, CancelWait, Cancelled, ChildToken},
     group::{GroupErrorArray, GroupRunArray, Outcome, TaskGroupArray, TaskHandle},
+    marker::Sendable,
+    orphans::{Orphanage, WithOrphans},
     ready::{Claim, ReadyBlock},
     timeout::{Elapsed, Timeout, timeout},
 };
 #[cfg(feature = "alloc")]
 pub use self::{
-    group::{Group, GroupError, GroupRun, Local, LocalTaskGroup, Sendable, TaskGroup},
+    group::{Group, GroupError, GroupRun, LocalTaskGroup, TaskGroup},
+    marker::Local,
     spawn::{BoxTask, LocalBoxTask, Spawn},
 };
 #[cfg(feature = "alloc")]
@@ -64,4 +69,4 @@ pub use gather::{All, ByArray, ByTuple, Gather, TryAll, TryGather, gather, gathe
 pub use gather_vec::{AllVec, ByIterator, ByVec, TryAllVec};
 pub use shelter::{Berth, Drain, Reserved, Run, ShelterArray, Shielded};
 #[cfg(feature = "alloc")]
-pub use shelter::{LocalShelter, Lost, Shelter, ShelterOf, Shield, shield, shield_local};
+pub use shelter::{Haven, LocalShelter, Lost, Shelter, ShelterOf, Sheltered, Shield, shield, shield_local};

@@ -23,11 +23,15 @@ use pin_project_lite::pin_project;
 
 mod array;
 mod berth;
+mod exact;
+#[cfg(feature = "alloc")]
+mod grouped;
 #[cfg(feature = "alloc")]
 mod heap;
 mod home;
 mod keeper;
-mod marker;
+#[cfg(feature = "alloc")]
+mod seats;
 #[cfg(feature = "alloc")]
 mod shield;
 mod site;
@@ -35,13 +39,14 @@ mod slot;
 mod state;
 mod ticket;
 
-use super::Cancelled;
+use super::{Cancelled, marker::Sendable};
 pub use array::ShelterArray;
 pub use berth::{Berth, Reserved};
 #[cfg(feature = "alloc")]
+pub use grouped::{Haven, Sheltered};
+#[cfg(feature = "alloc")]
 pub use heap::{LocalShelter, Shelter, ShelterOf};
 pub use keeper::{Drain, Run};
-use marker::Sendable;
 #[cfg(feature = "alloc")]
 pub use shield::{Lost, Shield, shield, shield_local};
 use ticket::Ticket;

@@ -702,9 +702,9 @@ mod auto_traits {
 fn debug_says_how_many_are_left() {
     let (ctls, _) = Ctl::many(40);
     let set = gather(ctls.iter().map(Ctl::child));
-    assert_eq!(format!("{set:?}"), "AllVec(Children { left: 40, state: Idle })");
+    assert_eq!(format!("{set:?}"), "AllVec(Children { left: 40, state: New })");
     let set = gather([async {}]);
-    assert_eq!(format!("{set:?}"), "All(Children { children: 1, state: Idle })");
+    assert_eq!(format!("{set:?}"), "All(Children { children: 1, state: New })");
     let done = as_completed([async {}]);
     assert_eq!(format!("{done:?}"), "AsCompleted(Children { left: 1, state: Idle })");
     static READY: ReadyBlock<1> = ReadyBlock::new();

@@ -1,7 +1,7 @@
 //! Sizes, and Send, Sync and Unpin in both directions, of shelters, shields and guards.
 use core::{
     cell::Cell,
-    future::{Pending, Ready},
+    future::{Pending, Ready, ready},
 };
 use std::rc::Rc;
 
@@ -9,7 +9,10 @@ use futures_core::FusedFuture;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use testudo::{
     flow::{Close, Exit, ExitStack, Guard},
-    task::{Drain, LocalShelter, Reserved, Run, Shelter, ShelterArray, Shield, Shielded},
+    task::{
+        Cancelled, Drain, GroupRun, Local, LocalShelter, Reserved, Run, Sendable, Shelter, ShelterArray, Shield,
+        Shielded, TaskGroup,
+    },
 };
 
 type Neither = Rc<u8>;
@@ -58,6 +61,18 @@ fn keepers_are_send_if_the_body_and_what_they_keep_are() {
 }
 
 #[test]
+fn a_sheltered_group_is_send_if_both_are() {
+    fn is_send(_: &impl Send) {}
+    let shelter = Shelter::new();
+    let tg = TaskGroup::<Cancelled>::new();
+    is_send(&tg.run(ready(Ok(1))).sheltered_by(&shelter));
+    type Body = Ready<Result<u8, Cancelled>>;
+    assert_not_impl_any!(Run<'static, GroupRun<'static, Body, u8, Cancelled, Local>, Sendable>: Send);
+    assert_not_impl_any!(Run<'static, Body, Local>: Send);
+    assert_impl_all!(Run<'static, Body, Sendable>: Send);
+}
+
+#[test]
 fn guards_are_send_if_resource_release_and_place_are() {
     assert_impl_all!(Guard<SendNotSync, Release<SendNotSync>, Ready<()>, &Shelter<'static>>: Send);
     assert_not_impl_any!(Guard<Neither, Release<Neither>, Ready<()>, &Shelter<'static>>: Send, Sync);
@@ -65,5 +80,6 @@ fn guards_are_send_if_resource_release_and_place_are() {
     assert_impl_all!(Reserved<'static, Ready<u8>>: Send, Sync);
     assert_not_impl_any!(Reserved<'static, Ready<Neither>>: Send, Sync);
     assert_impl_all!(ExitStack<'static, 'static>: Send);
+    assert_not_impl_any!(ExitStack<'static, 'static, Local>: Send, Sync);
     assert_impl_all!(Close<Shielded<'static, ()>>: Send, FusedFuture);
 }

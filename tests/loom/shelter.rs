@@ -256,6 +256,23 @@ fn abort_tells_a_handle_that_waits() {
     });
 }
 
+/// home T2 while it is seated: aborting meets the keeper's turn, and the wake that leads to it.
+#[test]
+fn abort_meets_a_keeper_that_is_woken() {
+    explore_within(2, || {
+        let world = World::new();
+        drop(Owned::new(&world));
+        let kept = world.clone();
+        let keeper = spawn(move || block_on(kept.shelter.drain()));
+        let gate = world.gate.clone();
+        let opener = spawn(move || gate.open());
+        world.shelter.abort_all();
+        keeper.join();
+        opener.join();
+        assert_eq!((world.shelter.len(), world.data.read()), (0, 100));
+    });
+}
+
 /// home E1: what is put in while a keeper goes to sleep is seen by it.
 #[test]
 fn home_e1_a_keeper_sees_what_is_put_in() {

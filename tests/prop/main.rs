@@ -25,6 +25,7 @@ mod queue;
 mod rwlock;
 mod schedule;
 mod semaphore;
+mod shelter;
 mod token;
 
 use proptest::test_runner::{Config, FileFailurePersistence};

@@ -243,7 +243,17 @@ pub(crate) struct Fixed<S: Slots, R> {
 
 impl<S: Slots, R: Drive> Fixed<S, R> {
     pub(crate) fn new(slots: S, ready: R) -> Self {
-        Self { slots, ready, left: S::LEN, state: State::Idle }
+        Self { slots, ready, left: S::LEN, state: State::New }
+    }
+
+    /// With other children, made of these, none of which was polled; it leaves none behind.
+    pub(crate) fn change<P: Slots>(mut self, make: impl FnOnce(&mut S) -> P) -> Fixed<P, R> {
+        self.state.assert_new();
+        let slots = make(&mut self.slots);
+        let this = core::mem::ManuallyDrop::new(self);
+        // SAFETY: children I1: there is no child in what is forgotten; the set is used further on, once.
+        let ready = unsafe { core::ptr::read(&this.ready) };
+        Fixed { slots, ready, left: P::LEN, state: State::New }
     }
 
     /// One poll of the parent.

@@ -63,7 +63,19 @@ impl<F: Future, T> Row<F, T> {
         let outputs = Vec::with_capacity(len);
         // SAFETY: children I2: 0 is not more than there are; `drop` drops them.
         unsafe { futures.set_len(0) };
-        Self { futures, outputs, len, left: len, hole: usize::MAX, state: State::Idle, mem }
+        Self { futures, outputs, len, left: len, hole: usize::MAX, state: State::New, mem }
+    }
+
+    /// With as many other children, made of these, none of which was polled.
+    pub(crate) fn change<G: Future>(mut self, make: impl FnOnce(Vec<F>) -> Vec<G>) -> Row<G, T> {
+        self.state.assert_new();
+        let len = core::mem::take(&mut self.len);
+        let mut futures = core::mem::take(&mut self.futures);
+        // SAFETY: children I3: all of them are there, and `len` is 0 from now on.
+        unsafe { futures.set_len(len) };
+        let futures = make(futures);
+        debug_assert_eq!(futures.len(), len);
+        Row::with(futures, core::mem::replace(&mut self.mem, Mem::Few(Few::new(0))))
     }
 
     /// How many are not done.

@@ -6,7 +6,6 @@ use core::marker::PhantomData;
 
 use super::{
     error::GroupError,
-    heap::Sendable,
     inbox::{Chain, Inbox},
     job::Child,
     store::{BELL, BODY, FIRST, Store},
@@ -15,6 +14,7 @@ use crate::{
     sys::Panics,
     task::{
         CancelToken,
+        marker::Sendable,
         ready::{Block, Open, Ready},
     },
 };

@@ -11,15 +11,14 @@ use super::{
     job::{Child, TaskHandle},
     run::GroupRun,
 };
-use crate::{sys::const_fn, task::CancelToken, tell::told};
-
-/// The children of a [`TaskGroup`] are `Send`, and so is what drives them.
-#[derive(Debug)]
-pub enum Sendable {}
-
-/// The children of a [`LocalTaskGroup`] need not be `Send`: it stays on its thread.
-#[derive(Debug)]
-pub struct Local(PhantomData<*mut ()>);
+use crate::{
+    sys::const_fn,
+    task::{
+        CancelToken,
+        marker::{Local, Sendable},
+    },
+    tell::told,
+};
 
 /// A group of children that run in the task that runs the group, and may borrow from it. Their errors are `E`.
 ///
@@ -148,6 +147,8 @@ impl<'c, E, K> Group<'c, E, K> {
     }
 
     /// Runs the body and all children until all have ended, and returns what the body does.
+    ///
+    /// What has to be finished although a child is cancelled goes to a shelter: [`sheltered_by`](GroupRun::sheltered_by).
     ///
     /// # Cancel safety
     /// Not cancel safe: dropping this future loses the body and the children, which are dropped in the order of spawning,

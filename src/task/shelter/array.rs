@@ -15,9 +15,8 @@ use super::{
     berth::Reserved,
     home::Home,
     keeper::{Drain, Run},
-    site::Site,
     slot::{Core, Kind, Slot, Stage, clear, table_of},
-    ticket::Ticket,
+    ticket::Placed,
 };
 use crate::sys::{Panics, array, const_fn};
 
@@ -89,7 +88,7 @@ impl<F: Future, const N: usize> ShelterArray<F, N> {
         /// assert_eq!((SHELTER.len(), SHELTER.capacity()), (0, 4));
         /// ```
         pub const fn new() -> Self {
-            Self { home: Home::new(), slots: array![Slot::empty(table_of::<F, InArray>()); N], _owned: PhantomData, _pinned: PhantomPinned }
+            Self { home: Home::new(false), slots: array![Slot::empty(table_of::<F, InArray>()); N], _owned: PhantomData, _pinned: PhantomPinned }
         }
     }
 
@@ -138,9 +137,9 @@ impl<F: Future, const N: usize> ShelterArray<F, N> {
     /// # Examples
     /// See [`ShelterArray`].
     pub fn shield_pinned<'s>(self: Pin<&'s Self>, future: F) -> Result<Shielded<'s, F::Output, F>, F> {
-        let site = self.put(future, 2)?;
+        let placed = self.put(future, 2)?;
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the array.
-        Ok(Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData })
+        Ok(Shielded { ticket: unsafe { placed.ticket() }, _type: PhantomData })
     }
 
     /// Puts a future in for whose result nobody waits.
@@ -179,7 +178,7 @@ impl<F: Future, const N: usize> ShelterArray<F, N> {
     /// assert!(shelter.is_empty());
     /// ```
     pub fn adopt_pinned(self: Pin<&Self>, future: F) -> Result<(), F> {
-        self.put(future, 1).map(drop)
+        self.put(future, 1).map(Placed::adopt)
     }
 
     /// Keeps a place free.
@@ -201,7 +200,7 @@ impl<F: Future, const N: usize> ShelterArray<F, N> {
         Some(Reserved::new(slot, &this.home))
     }
 
-    fn put(self: Pin<&Self>, future: F, refs: usize) -> Result<Site, F> {
+    fn put(self: Pin<&Self>, future: F, refs: usize) -> Result<Placed, F> {
         match self.reserve() {
             Some(place) => Ok(place.fill(future, refs)),
             None => Err(future),

@@ -3,18 +3,17 @@
 // The labels are those declared in slot.rs, home.rs and array.rs.
 use core::{fmt, future::Future, marker::PhantomData, ptr::NonNull};
 
+#[cfg(feature = "alloc")]
+use super::heap::{LocalShelter, Shelter, ShelterOf};
 use super::{
     Shielded,
-    home::{Home, tell},
+    home::Home,
     site::Site,
     slot::{Core, Slot},
-    ticket::Ticket,
+    ticket::Placed,
 };
 #[cfg(feature = "alloc")]
-use super::{
-    heap::{LocalShelter, Shelter, ShelterOf},
-    marker::Local,
-};
+use crate::task::marker::Local;
 
 /// Room for one future in a shelter: taken now, used when a guard ends. Sealed.
 pub trait Berth<F: Future<Output = ()>>: sealed::Sealed {
@@ -90,15 +89,23 @@ impl<'s, F: Future> Reserved<'s, F> {
     }
 
     /// Puts a future in.
-    pub(super) fn fill(mut self, future: F, refs: usize) -> Site {
+    pub(super) fn fill(mut self, future: F, refs: usize) -> Placed {
         let slot = self.slot.take().expect("it is used once");
         slot.core().renew(refs);
         slot.fill(future);
         let core = NonNull::from(slot).cast::<Core>();
         // SAFETY: I6: it does not move; it is removed before it is given back, or with the array.
-        tell(self.home.with(|roster| unsafe { self.home.link(roster, core) }));
+        let keeper = self.home.with(|roster| unsafe { self.home.link(roster, core) });
         // SAFETY: it borrows the array, which the caller's handle does, or is not used.
-        unsafe { Site::new(core, Some(NonNull::from(self.home))) }
+        let site = unsafe { Site::new(core, Some(NonNull::from(self.home))) };
+        Placed { site, keeper }
+    }
+
+    /// Puts a future in, and returns its handle.
+    pub(crate) fn shield(self, future: F) -> Shielded<'s, F::Output, F> {
+        let placed = self.fill(future, 2);
+        // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the array.
+        Shielded { ticket: unsafe { placed.ticket() }, _type: PhantomData }
     }
 }
 
@@ -106,13 +113,11 @@ impl<'s, F: Future<Output = ()>> Berth<F> for Reserved<'s, F> {
     type Handle = Shielded<'s, (), F>;
 
     fn adopt(self, future: F) {
-        self.fill(future, 1);
+        self.fill(future, 1).adopt();
     }
 
     fn shield(self, future: F) -> Self::Handle {
-        let site = self.fill(future, 2);
-        // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the array.
-        Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
+        Reserved::shield(self, future)
     }
 }
 

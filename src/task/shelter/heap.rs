@@ -11,16 +11,16 @@ use core::{
 
 use super::{
     Shielded,
-    home::{Home, tell},
+    home::Home,
     keeper::{Drain, Run},
-    marker::{Local, Sendable},
     site::Site,
     slot::{Core, Kind, Slot, Stage, clear, table_of},
     state::State,
-    ticket::Ticket,
+    ticket::Placed,
 };
 use crate::{
     sys::{Panics, const_fn},
+    task::marker::{Local, Sendable},
     tell::{Told, told},
 };
 
@@ -30,6 +30,9 @@ use crate::{
 /// keeps the shelter; else its keeper, which is [`run`](Shelter::run), [`drain`](Shelter::drain) or a task that does one of
 /// the two for ever. When the handle is dropped, the future stays, and the next keeper finishes it. Without a keeper it waits
 /// for one, and is dropped with the shelter.
+///
+/// A keeper of up to 16 futures polls all of them when it is woken; one that ever had more polls its body and those futures that
+/// were woken, by a ready set: a few allocations, then one for each doubling.
 ///
 /// Declare it outside of what may be cancelled: above the `timeout`, the `select`, the `try_gather`. `'e` is what the futures
 /// may borrow, and has to outlive the shelter: a future cannot borrow the shelter that it is in, but one that was declared
@@ -119,7 +122,7 @@ impl<'e, M> ShelterOf<'e, M> {
         /// assert_eq!(SHELTER.len(), 0);
         /// ```
         pub const fn new() -> Self {
-            Self { home: Home::new(), _env: PhantomData }
+            Self { home: Home::new(true), _env: PhantomData }
         }
     }
 
@@ -148,7 +151,7 @@ impl<'e, M> ShelterOf<'e, M> {
 
     #[inline]
     #[cfg_attr(feature = "profile", track_caller)]
-    fn put<F, K>(&self, future: F, refs: usize) -> Site
+    fn put<F, K>(&self, future: F, refs: usize) -> Placed
     where
         F: Future + 'e,
         K: Kind<Told<F>>,
@@ -158,9 +161,10 @@ impl<'e, M> ShelterOf<'e, M> {
         tag.holds(&slot.core().list);
         let core = NonNull::from(Box::leak(slot)).cast::<Core>();
         // SAFETY: I2 of home.rs: in a heap block until it is freed, after the removal; what it borrows outlives the shelter.
-        tell(self.home.with(|roster| unsafe { self.home.link(roster, core) }));
+        let keeper = self.home.with(|roster| unsafe { self.home.link(roster, core) });
         // SAFETY: it borrows the shelter, which the caller's handle does, or is not used.
-        unsafe { Site::new(core, Some(NonNull::from(&self.home))) }
+        let site = unsafe { Site::new(core, Some(NonNull::from(&self.home))) };
+        Placed { site, keeper }
     }
 
     /// Runs `body` and, beside it, all that is in the shelter; returns `body`'s output when the shelter is empty.
@@ -289,9 +293,9 @@ impl<'e> ShelterOf<'e, Sendable> {
     where
         F: Future<Output: Send> + Send + 'e,
     {
-        let site = self.put::<_, Boxed>(future, 2);
+        let placed = self.put::<_, Boxed>(future, 2);
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the shelter.
-        Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
+        Shielded { ticket: unsafe { placed.ticket() }, _type: PhantomData }
     }
 
     /// As [`shield`](Shelter::shield), for a future that may fail: an error that no handle sees is told to the hook of
@@ -314,9 +318,9 @@ impl<'e> ShelterOf<'e, Sendable> {
         T: Send,
         E: Debug + Send,
     {
-        let site = self.put::<_, BoxedResult>(future, 2);
+        let placed = self.put::<_, BoxedResult>(future, 2);
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the shelter.
-        Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
+        Shielded { ticket: unsafe { placed.ticket() }, _type: PhantomData }
     }
 
     /// Puts a future in for which nobody waits.
@@ -336,7 +340,7 @@ impl<'e> ShelterOf<'e, Sendable> {
     where
         F: Future<Output = ()> + Send + 'e,
     {
-        self.put::<_, Boxed>(future, 1);
+        self.put::<_, Boxed>(future, 1).adopt();
     }
 
     /// As [`adopt`](Shelter::adopt), for a future that may fail: its error is told to the hook of
@@ -356,7 +360,7 @@ impl<'e> ShelterOf<'e, Sendable> {
         F: Future<Output = Result<(), E>> + Send + 'e,
         E: Debug + Send,
     {
-        self.put::<_, BoxedResult>(future, 1);
+        self.put::<_, BoxedResult>(future, 1).adopt();
     }
 }
 
@@ -371,9 +375,9 @@ impl<'e> ShelterOf<'e, Local> {
     #[inline]
     #[cfg_attr(feature = "profile", track_caller)]
     pub fn shield<F: Future + 'e>(&self, future: F) -> Shielded<'_, F::Output, Local> {
-        let site = self.put::<_, Boxed>(future, 2);
+        let placed = self.put::<_, Boxed>(future, 2);
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the shelter.
-        Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
+        Shielded { ticket: unsafe { placed.ticket() }, _type: PhantomData }
     }
 
     /// As [`Shelter::try_shield`].
@@ -388,9 +392,9 @@ impl<'e> ShelterOf<'e, Local> {
     where
         F: Future<Output = Result<T, E>> + 'e,
     {
-        let site = self.put::<_, BoxedResult>(future, 2);
+        let placed = self.put::<_, BoxedResult>(future, 2);
         // SAFETY: I2 of slot.rs: the second reference is the handle's; it borrows the shelter.
-        Shielded { ticket: unsafe { Ticket::new(site) }, _type: PhantomData }
+        Shielded { ticket: unsafe { placed.ticket() }, _type: PhantomData }
     }
 
     /// As [`Shelter::adopt`].
@@ -399,7 +403,7 @@ impl<'e> ShelterOf<'e, Local> {
     /// See [`Shelter::adopt`].
     #[cfg_attr(feature = "profile", track_caller)]
     pub fn adopt<F: Future<Output = ()> + 'e>(&self, future: F) {
-        self.put::<_, Boxed>(future, 1);
+        self.put::<_, Boxed>(future, 1).adopt();
     }
 
     /// As [`Shelter::try_adopt`].
@@ -411,7 +415,7 @@ impl<'e> ShelterOf<'e, Local> {
     where
         F: Future<Output = Result<(), E>> + 'e,
     {
-        self.put::<_, BoxedResult>(future, 1);
+        self.put::<_, BoxedResult>(future, 1).adopt();
     }
 }
 

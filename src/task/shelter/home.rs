@@ -5,10 +5,14 @@
 //                 T2 remove      by who ends it; whoever waits for an empty shelter is told behind the last one
 //                 T3 keep        a keeper comes: all that is there is its (slot T1, T3), and what comes is told to it
 //                 T4 leave       the keeper goes: all that it had is passed on (slot T5)
+//                 T5 seat        the keeper takes in what came: it has a number in its ready set, and a waker of its own
+//                 T6 recall      what was being polled when its turn came is to be polled again
 // INVARIANTS  I1 the roster is touched only under the latch, by code of this crate that does not panic.
 //             I2 a core is in the list from T1 to T2. So who holds the latch and finds one may use it, and hold it for longer.
 //             I3 `kept` is set while a keeper has the role; while it is, its waker is here, or it is looking, or NUDGED is set.
 //             I4 the futures of what is in the list outlive the home, or are 'static.
+//             I5 a core has a seat from T5 to T2 or T4, and what sits there is in the list. With seats, all from the cursor on have
+//                none, and all before it have one.
 // EDGES       E1 latch let go (release) -> latch taken (acquire): one sees what the last one did.
 // INTERRUPT   none: with `critical-section` the latch is held with interrupts masked, for O(1) steps.
 use core::{
@@ -17,6 +21,8 @@ use core::{
     task::Waker,
 };
 
+#[cfg(feature = "alloc")]
+use super::seats::{NONE, Row, Seats};
 use super::slot::{Core, Links, Stage, clear, payload};
 use crate::{
     sync::{Event, Mutex},
@@ -38,6 +44,9 @@ pub(super) struct Roster {
     newest: *const Core,
     /// Where the keeper goes on.
     cursor: *const Core,
+    /// Those of its ready set, once it has one.
+    #[cfg(feature = "alloc")]
+    seats: Option<alloc::boxed::Box<Seats>>,
     /// Places of an array that were given back; linked through `newer`.
     pub(super) spare: *const Core,
     /// How many places of an array have been used so far.
@@ -66,6 +75,9 @@ pub(crate) struct Home {
     /// Set for a moment when the list becomes empty.
     pub(super) idle: Event,
     hook: Option<Hook>,
+    /// A keeper of many may allocate a ready set.
+    #[cfg(feature = "alloc")]
+    pub(super) allocates: bool,
 }
 
 // SAFETY: I1: the roster is reached under the latch alone. What is in the list is asked for by the types that own a home.
@@ -75,13 +87,16 @@ unsafe impl Sync for Home {}
 
 impl Home {
     const_fn! {
-        pub(super) const fn new() -> Self {
+        pub(super) const fn new(allocates: bool) -> Self {
+            let _ = allocates;
             Self {
                 latch: Latch::new(),
                 roster: UnsafeCell::new(Roster {
                     oldest: ptr::null(),
                     newest: ptr::null(),
                     cursor: ptr::null(),
+                    #[cfg(feature = "alloc")]
+                    seats: None,
                     spare: ptr::null(),
                     used: 0,
                     next: 0,
@@ -95,6 +110,8 @@ impl Home {
                 role: Mutex::new(()),
                 idle: Event::new(),
                 hook: None,
+                #[cfg(feature = "alloc")]
+                allocates,
             }
         }
     }
@@ -126,6 +143,13 @@ impl Home {
         let this = unsafe { core.as_ref() };
         let links = Links { older: roster.newest, newer: ptr::null(), number: roster.next };
         this.set_links(links);
+        #[cfg(feature = "alloc")]
+        {
+            this.set_seat(NONE);
+            if roster.seats.is_some() && roster.cursor.is_null() {
+                roster.cursor = at; // I5
+            }
+        }
         if roster.newest.is_null() {
             roster.oldest = at;
         } else {
@@ -174,6 +198,11 @@ impl Home {
             if ptr::eq(roster.cursor, at) {
                 roster.cursor = links.newer;
             }
+            #[cfg(feature = "alloc")]
+            // SAFETY: (a), I2.
+            if let Some((seats, seat)) = unsafe { roster.seat_of(core) } {
+                seats.release(seat);
+            }
             self.count(|len| len - 1);
             if !roster.oldest.is_null() {
                 return Left { idle: None, keeper: None };
@@ -183,9 +212,21 @@ impl Home {
         })
     }
 
-    /// Tells the keeper that there is something to do.
-    pub(super) fn nudge(&self) {
-        let waker = self.with(Roster::nudge);
+    /// T6, and tells the keeper that there is something to do.
+    ///
+    /// # Safety
+    /// (a) `core` is this home's, and valid.
+    pub(super) unsafe fn recall(&self, core: NonNull<Core>) {
+        let waker = self.with(|roster| {
+            #[cfg(feature = "alloc")]
+            // SAFETY: (a).
+            if let Some((seats, seat)) = unsafe { roster.seat_of(core) } {
+                seats.recall(seat);
+            }
+            #[cfg(not(feature = "alloc"))]
+            let _ = core;
+            roster.nudge()
+        });
         tell(waker);
     }
 
@@ -290,13 +331,89 @@ impl Roster {
     }
 
     /// T4: the keeper goes.
-    pub(super) fn leave(&mut self) -> Option<Waker> {
+    pub(super) fn leave(&mut self) -> Leaving {
         (self.kept, self.nudged) = (false, false);
-        self.keeper.take()
+        let keeper = self.keeper.take();
+        #[cfg(not(feature = "alloc"))]
+        return Leaving { _keeper: keeper };
+        #[cfg(feature = "alloc")]
+        Leaving { _keeper: keeper, _seats: self.seats.take() }
     }
 
     pub(super) fn number(&self) -> usize {
         self.next
+    }
+}
+
+/// What the keeper leaves behind, to be dropped when the latch is let go.
+pub(super) struct Leaving {
+    _keeper: Option<Waker>,
+    #[cfg(feature = "alloc")]
+    _seats: Option<alloc::boxed::Box<Seats>>,
+}
+
+#[cfg(feature = "alloc")]
+impl Roster {
+    /// The keeper has a ready set from now on.
+    pub(super) fn furnish(&mut self, seats: alloc::boxed::Box<Seats>) {
+        self.seats = Some(seats);
+        self.cursor = self.oldest;
+    }
+
+    /// T5, T6: the next one that is to be polled and is no part of the ready set, or not now; if it is older than `end`. Err: room
+    /// for so many is needed first.
+    pub(super) fn admit(&mut self, end: usize) -> Result<Option<u32>, usize> {
+        self.nudged = false;
+        let Some(seats) = &mut self.seats else { return Ok(None) };
+        if let Some(seat) = seats.next_recalled() {
+            return Ok(Some(seat));
+        }
+        let Some(core) = NonNull::new(self.cursor.cast_mut()) else { return Ok(None) };
+        // SAFETY: I2, I5: the cursor is moved on when its core is removed.
+        let this = unsafe { core.as_ref() };
+        let links = this.links();
+        if links.number >= end {
+            self.nudged = true; // in the next pass
+            return Ok(None);
+        }
+        let seat = seats.take(core)?;
+        this.set_seat(seat);
+        self.cursor = links.newer;
+        Ok(Some(seat))
+    }
+
+    /// The room that was asked for.
+    pub(super) fn add_row(&mut self, row: Row) -> Option<Row> {
+        Some(self.seats.as_mut()?.add(row))
+    }
+
+    /// Who sits there.
+    pub(super) fn seated(&self, seat: u32) -> Option<NonNull<Core>> {
+        self.seats.as_ref()?.core(seat)
+    }
+
+    /// Its seats, and that of a core, if it has one.
+    ///
+    /// # Safety
+    /// (a) `core` is valid.
+    unsafe fn seat_of(&mut self, core: NonNull<Core>) -> Option<(&mut Seats, u32)> {
+        let seats = self.seats.as_deref_mut()?;
+        // SAFETY: (a).
+        let seat = unsafe { core.as_ref() }.seat();
+        (seats.core(seat) == Some(core)).then_some((seats, seat)) // or it is that of another keeper's set
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Core {
+    fn set_seat(&self, seat: u32) {
+        // SAFETY: I1, the latch is held.
+        self.seat.with_mut(|at| unsafe { *at = seat });
+    }
+
+    fn seat(&self) -> u32 {
+        // SAFETY: I1, the latch is held.
+        self.seat.with(|at| unsafe { *at })
     }
 }
 
@@ -348,7 +465,20 @@ pub(super) unsafe fn bury(core: NonNull<Core>, home: Option<NonNull<Home>>) {
         }
     }
     let _free = Free(core, home);
-    let _clear = Clear(core);
+    // A handle may be dropped by a thread that is unwinding: a second panic must not leave this then.
+    let mut panics = Panics::new();
+    let clear = Clear(core);
+    // SAFETY: (a).
+    panics.catch(|| unsafe { tell_failure(core, home) });
+    panics.catch(|| drop(clear));
+    panics.resume();
+}
+
+/// Tells of a failure that nobody has seen.
+///
+/// # Safety
+/// (a) as `bury`.
+unsafe fn tell_failure(core: NonNull<Core>, home: Option<NonNull<Home>>) {
     // SAFETY: (a).
     let this = unsafe { core.as_ref() };
     // SAFETY: (a): it lives at least as long as what is in it.
@@ -357,7 +487,7 @@ pub(super) unsafe fn bury(core: NonNull<Core>, home: Option<NonNull<Home>>) {
         Stage::Output => {
             // SAFETY: (a), slot I1: the last one.
             if let Some(failure) = unsafe { (this.table().failure)(core) } {
-                // SAFETY: (a): the output is in place until `_clear` is dropped.
+                // SAFETY: (a): the output is in place until `bury` clears it.
                 home.report(unsafe { failure.as_ref() });
             }
         }

@@ -17,8 +17,8 @@ use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
 use super::{
+    exact::{Body, Exact, NoBody},
     home::Home,
-    marker::Sendable,
     site::Site,
     slot::{Core, set_payload},
     state::State,
@@ -27,6 +27,7 @@ use crate::{
     Event, MutexGuard,
     sync::{EventWait, Lock},
     sys::{Panics, catch},
+    task::marker::Sendable,
     wait::POLLED_AFTER_COMPLETION,
 };
 
@@ -41,6 +42,7 @@ pin_project! {
         #[pin]
         watch: Option<EventWait<&'s Event>>,
         since: usize,
+        ready: Exact,
     }
 
     impl PinnedDrop for Keeper<'_> {
@@ -52,12 +54,15 @@ pin_project! {
 
 impl<'s> Keeper<'s> {
     pub(super) fn new(home: &'s Home) -> Self {
-        Self { home, lock: home.role.lock(), guard: None, watch: None, since: 0 }
+        Self { home, lock: home.role.lock(), guard: None, watch: None, since: 0, ready: Exact::default() }
     }
 
-    /// Drives what is in the home. Ready: it was empty, and that is all that was asked for.
-    pub(super) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, until_empty: bool) -> Poll<()> {
-        if until_empty && self.home.len() == 0 {
+    /// Drives the body and what is in the home. Ready: both have come to their end.
+    pub(super) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, body: &mut impl Body) -> Poll<()> {
+        if !self.ready.is_on() {
+            body.poll(cx);
+        }
+        if body.is_done() && self.home.len() == 0 {
             self.leave();
             return Poll::Ready(());
         }
@@ -68,14 +73,15 @@ impl<'s> Keeper<'s> {
                     *this.guard = Some(guard);
                     this.home.with(|roster| roster.keep()); // T3 of home.rs
                 }
-                Poll::Pending if until_empty => return self.watch(cx),
+                Poll::Pending if body.is_done() => return self.watch(cx),
                 Poll::Pending => return Poll::Pending,
             }
         }
         // A child that was put in by another one is looked at in the second pass; then others have their turn.
         for _ in 0..2 {
-            self.home.pass(cx);
-            if until_empty && self.home.len() == 0 {
+            let this = self.as_mut().project();
+            this.ready.pass(this.home, cx, body);
+            if body.is_done() && self.home.len() == 0 {
                 self.leave();
                 return Poll::Ready(());
             }
@@ -127,6 +133,7 @@ impl<'s> Keeper<'s> {
             this.home.with(|roster| roster.watchers -= 1);
         }
         if let Some(guard) = this.guard.take() {
+            *this.ready = Exact::default();
             this.home.pass_on();
             drop(guard);
         } else {
@@ -136,41 +143,66 @@ impl<'s> Keeper<'s> {
     }
 }
 
+/// What becomes of a child that was woken.
+#[cfg(feature = "alloc")]
+pub(super) enum Turn {
+    /// The keeper polls it.
+    Now(NonNull<Core>),
+    /// Somebody else polls it, and recalls it.
+    Later,
+    /// It has ended.
+    Gone,
+}
+
+/// T1, T3 of slot.rs: all is the keeper's, and what is not being polled is polled now.
+fn claim(core: &Core) -> bool {
+    let was = core.go(|state| match state {
+        State::Free | State::Driven | State::Kept | State::Busy => Some(State::BusyKept),
+        _ => None,
+    });
+    matches!(was, State::Free | State::Driven | State::Kept)
+}
+
 impl Home {
     /// The keeper polls everything that is there now.
-    fn pass(&self, cx: &mut Context<'_>) {
+    pub(super) fn pass(&self, cx: &mut Context<'_>) {
         let end = self.with(|roster| roster.begin());
         loop {
-            // T1, T3 of slot.rs: all is the keeper's, and what is not being polled is polled now.
-            let next = self.with(|roster| {
-                roster.step(end, |core| {
-                    let was = core.go(|state| match state {
-                        State::Free | State::Driven | State::Kept | State::Busy => Some(State::BusyKept),
-                        _ => None,
-                    });
-                    matches!(was, State::Free | State::Driven | State::Kept)
-                })
-            });
+            let next = self.with(|roster| roster.step(end, claim));
             let Some(core) = next else { return };
             self.poll_one(core, cx);
         }
     }
 
-    /// The keeper polls what it has claimed.
-    fn poll_one(&self, core: NonNull<Core>, cx: &mut Context<'_>) {
+    /// The keeper looks at a child that was woken.
+    #[cfg(feature = "alloc")]
+    pub(super) fn turn(&self, seat: u32) -> Turn {
+        self.with(|roster| {
+            let Some(core) = roster.seated(seat) else { return Turn::Gone };
+            // SAFETY: I2, I5 of home.rs.
+            if claim(unsafe { core.as_ref() }) { Turn::Now(core) } else { Turn::Later }
+        })
+    }
+
+    /// The keeper polls what it has claimed. True: it has ended.
+    pub(super) fn poll_one(&self, core: NonNull<Core>, cx: &mut Context<'_>) -> bool {
         // SAFETY: I2 of home.rs: it has not ended, and nobody but this claim ends it.
         let site = unsafe { Site::new(core, Some(NonNull::from(self))) };
         site.core().set_driver(ptr::null_mut());
         // SAFETY: I1 of slot.rs: claimed; it has not ended, so the stage is Future.
         match catch(|| unsafe { site.poll_caught(cx) }) {
             Ok(true) => site.end(),
-            Ok(false) => site.rest(true),
+            Ok(false) => {
+                site.rest(true);
+                return false;
+            }
             Err(payload) => {
                 // SAFETY: I1 of slot.rs: claimed. `poll_caught` has cleared the place.
                 unsafe { set_payload(core, payload) };
                 site.end();
             }
         }
+        true
     }
 
     /// T4 of home.rs: handles that wait drive from now on.
@@ -226,10 +258,11 @@ pin_project! {
     /// The future of [`Shelter::run`](crate::task::Shelter::run).
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<'s, B: Future, M = Sendable> {
-        #[pin]
-        keeper: Keeper<'s>,
+        // Dropped first: what it leaves in the shelter is there then, and its handles are gone.
         #[pin]
         body: Option<B>,
+        #[pin]
+        keeper: Keeper<'s>,
         output: Option<B::Output>,
         done: bool,
         _kept: PhantomData<M>,
@@ -242,20 +275,34 @@ impl<'s, B: Future, M> Run<'s, B, M> {
     }
 }
 
+/// The body of a `Run`, and what it returned.
+struct Running<'a, B: Future> {
+    body: Pin<&'a mut Option<B>>,
+    output: &'a mut Option<B::Output>,
+}
+
+impl<B: Future> Body for Running<'_, B> {
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        let Some(body) = self.body.as_mut().as_pin_mut() else { return };
+        if let Poll::Ready(output) = body.poll(cx) {
+            *self.output = Some(output);
+            self.body.set(None);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.output.is_some()
+    }
+}
+
 impl<B: Future, M> Future for Run<'_, B, M> {
     type Output = B::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
-        let mut this = self.project();
+        let this = self.project();
         assert!(!*this.done, "{POLLED_AFTER_COMPLETION}");
-        if let Some(body) = this.body.as_mut().as_pin_mut() {
-            if let Poll::Ready(output) = body.poll(cx) {
-                *this.output = Some(output);
-                this.body.set(None);
-            }
-        }
-        let drains = this.output.is_some();
-        match this.keeper.poll(cx, drains) {
+        let mut running = Running { body: this.body, output: this.output };
+        match this.keeper.poll(cx, &mut running) {
             Poll::Ready(()) => {
                 *this.done = true;
                 Poll::Ready(this.output.take().expect("the body has ended"))
@@ -303,7 +350,7 @@ impl<M> Future for Drain<'_, M> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         assert!(!*this.done, "{POLLED_AFTER_COMPLETION}");
-        let poll = this.keeper.poll(cx, true);
+        let poll = this.keeper.poll(cx, &mut NoBody);
         *this.done = poll.is_ready();
         poll
     }

@@ -114,9 +114,18 @@ impl Site {
         });
         match was {
             // T3 of slot.rs came: the keeper polls it with its own waker.
-            State::BusyKept if !by_keeper => self.home().map_or((), Home::nudge),
+            State::BusyKept if !by_keeper => self.recall(),
             State::Read => self.abort(), // T7 of slot.rs came
             _ => {}
+        }
+    }
+
+    /// The keeper found it busy, and polls it with its own waker. Not to be looked at: it may have ended.
+    #[cold]
+    fn recall(self) {
+        if let Some(home) = self.home() {
+            // SAFETY: (a) of `new`: the caller has a reference.
+            unsafe { home.recall(self.core) };
         }
     }
 
@@ -131,7 +140,7 @@ impl Site {
             _ => None,
         });
         match was {
-            State::BusyKept => self.home().map_or((), Home::nudge),
+            State::BusyKept => self.recall(),
             State::Read if !ended => self.abort(), // T7 of slot.rs came
             _ => {}
         }

@@ -100,6 +100,9 @@ pub(super) struct Core {
     pub(super) links: UnsafeCell<Links>,
     table: &'static Table,
     stage: UnsafeCell<Stage>,
+    /// The home's latch's holder's: its number in the keeper's ready set.
+    #[cfg(feature = "alloc")]
+    pub(super) seat: UnsafeCell<u32>,
 }
 
 impl Core {
@@ -113,6 +116,8 @@ impl Core {
                 links: UnsafeCell::new(Links { older: ptr::null(), newer: ptr::null(), number: 0 }),
                 table,
                 stage: UnsafeCell::new(Stage::Empty),
+                #[cfg(feature = "alloc")]
+                seat: UnsafeCell::new(super::seats::NONE),
             }
         }
     }

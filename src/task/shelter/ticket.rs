@@ -8,13 +8,14 @@ use core::{
     mem::MaybeUninit,
     pin::Pin,
     ptr,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
 use super::{
+    home::tell,
     site::Site,
     slot::{Stage, payload},
     state::State,
@@ -75,6 +76,33 @@ impl<T> Drop for Hold<'_, T> {
                 site.core().go_and_tell(|state| (state == State::Driven).then_some(State::Free));
             }
         }
+    }
+}
+
+/// A future that was just put in, and the keeper that is to be told of it.
+#[must_use = "the keeper has to be told"]
+pub(super) struct Placed {
+    pub(super) site: Site,
+    pub(super) keeper: Option<Waker>,
+}
+
+impl Placed {
+    /// Nobody waits for it.
+    #[inline]
+    pub(super) fn adopt(self) {
+        tell(self.keeper);
+    }
+
+    /// The handle is there before the keeper is told: its reference is given up if that panics.
+    ///
+    /// # Safety
+    /// (a) as `Ticket::new`.
+    #[inline]
+    pub(super) unsafe fn ticket<'s, T>(self) -> Ticket<'s, T> {
+        // SAFETY: (a).
+        let ticket = unsafe { Ticket::new(self.site) };
+        tell(self.keeper);
+        ticket
     }
 }
 
