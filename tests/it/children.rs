@@ -706,7 +706,7 @@ fn debug_says_how_many_are_left() {
     let set = gather([async {}]);
     assert_eq!(format!("{set:?}"), "All(Children { children: 1, state: New })");
     let done = as_completed([async {}]);
-    assert_eq!(format!("{done:?}"), "AsCompleted(Children { left: 1, state: Idle })");
+    assert_eq!(format!("{done:?}"), "AsCompleted(Children { left: 1, state: New })");
     static READY: ReadyBlock<1> = ReadyBlock::new();
     let claim = READY.claim();
     assert_eq!(format!("{READY:?}"), "ReadyBlock { capacity: 64, claimed: true }");
