@@ -19,6 +19,9 @@ section() { # PROGRAM SECTION...: bytes; of code, without memcpy and its like, w
     llvm-size -A "$program" | awk -v names=" $* " -v shared="$shared" \
         'index(names, " " $1 " ") { n += $2 } END { print n - shared }'
 }
+masks() { # PROGRAM: how often its code touches the interrupt mask
+    llvm-objdump -d --mcpu=cortex-m3 "$CARGO_TARGET_DIR/$target/release/$1" | grep -ciE 'cpsid|primask' || true
+}
 more() { echo $(($(section "$@") - $(section empty "${@:2}"))); } # PROGRAM SECTION...: than what all programs have
 
 # What an Event's wait, set and cancelled wait may take on thumbv6m: no growth that nobody has seen.
@@ -31,13 +34,17 @@ for features in "" masked no-cas no-cas,masked; do
         printf '%-10s %-10s %6s %4s %4s\n' "${program#*-}" "${program%-*}" "$(more "$program" .text .rodata)" \
             "$(more "$program" .data)" "$(more "$program" .bss .uninit)"
     done
-    echo "$target [$features]: bytes of stack, longest masked section in instructions"
-    timeout 300 qemu-system-arm -cpu cortex-m3 -machine lm3s6965evb -nographic -icount shift=7,sleep=off \
-        -semihosting-config enable=on,target=native -kernel "$CARGO_TARGET_DIR/$target/release/measure" </dev/null |
-        tee "$CARGO_TARGET_DIR/log" | awk '{ printf "%-10s %-10s %6s %6s\n", $1, $2, $3, $4 }'
-    [ "$(grep -c '^testudo' "$CARGO_TARGET_DIR/log")" = 3 ] || fail "nothing was measured"
-    if [ -z "$features" ] && grep -E '^testudo [a-z0-9-]+ [0-9]+ [^0]' "$CARGO_TARGET_DIR/log"; then
-        fail "interrupts were masked, without the feature that does"
+    if [[ $features == no-cas* ]]; then
+        echo "$target [$features]: bytes of stack, longest masked section in instructions"
+        timeout 300 qemu-system-arm -cpu cortex-m3 -machine lm3s6965evb -nographic -icount shift=7,sleep=off \
+            -semihosting-config enable=on,target=native -kernel "$CARGO_TARGET_DIR/$target/release/measure" </dev/null |
+            tee "$CARGO_TARGET_DIR/log" | awk '{ printf "%-10s %-10s %6s %6s\n", $1, $2, $3, $4 }'
+        [ "$(grep -c '^testudo' "$CARGO_TARGET_DIR/log")" = 3 ] || fail "nothing was measured"
+    elif [ -z "$features" ]; then
+        # The emulator tells the program's M3 late that interrupts are on again, so the code is read instead of timed.
+        echo "$target [$features]: instructions that mask: $(masks all-testudo), embassy's $(masks all-embassy)"
+        [ "$(masks all-testudo)" = 0 ] || fail "interrupts are masked, without the feature that does"
+        [ "$(masks all-embassy)" != 0 ] || fail "masking is not seen where it is"
     fi
     limit=${most[${features:-none}]:-}
     bytes=$(more event-testudo .text .rodata)

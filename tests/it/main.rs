@@ -1,5 +1,6 @@
 //! One binary for the integration tests: a file per topic.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "tests have std")]
+#![allow(clippy::unit_arg, reason = "what has no value is done")]
 
 mod as_completed;
 mod barrier;

@@ -46,7 +46,8 @@ fn when_one_fails_the_others_run_on_in_the_shelter() {
     let shelter = Shelter::new();
     let (log, probe) = (&log, Probe::new());
     // A vector, more than a ready set of a few, an array, a tuple, an iterator.
-    let lists: [(usize, Pin<Box<dyn Future<Output = Result<Step, Cancelled>>>>); 5] = [
+    type Sum<'s> = Pin<Box<dyn Future<Output = Result<Step, Cancelled>> + 's>>;
+    let lists: [(usize, Sum<'_>); 5] = [
         (4, Box::pin(sum(try_gather((0..4).map(|n| child(log, n, n == 1)).collect::<Vec<_>>()).orphans_to(&shelter)))),
         (40, Box::pin(sum(try_gather((0..40).map(|n| child(log, n, n == 1))).orphans_to(&shelter)))),
         (4, {
@@ -250,7 +251,9 @@ fn an_array_takes_all_children_or_none_and_allocates_nothing() {
     drop(back);
     block_on(array.drain());
     assert_eq!(core::mem::take(&mut *log.lock().unwrap()), [0, 1, 2, 3]);
-    let again = try_gather([5, 4, 6].map(|n| child(log, n, n == 1))).orphans_in(array).ok().expect("all are free");
+    let again = try_gather([5, 4, 6].map(|n| child(log, n, n == 1)))
+        .orphans_in(array)
+        .unwrap_or_else(|_| panic!("all are free"));
     assert_eq!(block_on(again), Ok(Ok([5, 4, 6])));
     assert!(array.is_empty());
 }
@@ -283,9 +286,9 @@ fn wherever_it_is_dropped_each_child_is_finished_once() {
 
 #[test]
 fn it_is_send_if_the_shelter_is() {
-    fn with<'s, F: Future<Output = Step> + Send>(list: Vec<F>, shelter: &'s Shelter<'s>) -> impl FusedFuture
+    fn with<'s, F>(list: Vec<F>, shelter: &'s Shelter<'s>) -> impl FusedFuture
     where
-        F: 's,
+        F: Future<Output = Step> + Send + 's,
     {
         let all = try_gather(list).orphans_to(shelter);
         is_send(&all);

@@ -52,7 +52,7 @@ fn a_child_that_is_spawned_from_another_thread_runs_and_its_value_comes_back() {
 fn e1_a_place_that_a_handle_gives_back_on_another_thread_is_taken_once() {
     explore(|| {
         let (tg, value) = (group::<Ready<Result<Arc<()>, Cancelled>>, _, _, 1>(), Arc::new(()));
-        let handle = tg.spawn(ready(Ok(value.clone()))).ok().expect("there is room");
+        let handle = tg.spawn(ready(Ok(value.clone()))).unwrap_or_else(|_| panic!("there is room"));
         assert!(block_on(tg.run(async { Ok(()) })).is_ok());
         let dropper = spawn(move || drop(handle));
         let inside = value.clone();

@@ -140,7 +140,7 @@ fn two_try_gets_take_two_items_once_each() {
     explore(|| {
         let queue = two();
         assert!(try_put(&queue, 1) && try_put(&queue, 2));
-        let other = on(&queue, |queue| try_get(queue));
+        let other = on(&queue, try_get);
         let mine = try_get(&queue).unwrap();
         assert_eq!(mine + other.join().unwrap(), 3);
         assert!(try_put(&queue, 3) && try_put(&queue, 4) && !try_put(&queue, 5));

@@ -532,7 +532,9 @@ mod tests {
     fn wraps<S: Store<Item = u8>>(store: S) {
         let shared = Shared::new(store);
         let start = shared.store().puts();
-        [&shared.done, &shared.settled].map(|number| number.store(start, Relaxed)); // ORDER: relaxed: one thread
+        for number in [&shared.done, &shared.settled] {
+            number.store(start, Relaxed); // ORDER: relaxed: one thread
+        }
         for round in 0..50 {
             let two = shared.store().capacity() != Some(1);
             assert!(
@@ -555,7 +557,13 @@ mod tests {
     fn numbers_wrap() {
         let (one, three) = (Ring::<Fixed<u8, 1>, AtomicUsize>::new(), Ring::<Fixed<u8, 3>, AtomicUsize>::new());
         let (chain, lifo) = (Chain::new(), Locked::new(Kept::Lifo(std::vec![]), 2));
-        (one.set_last_lap(), three.set_last_lap(), chain.set_last_lap(), lifo.set_last_lap());
-        (wraps(one), wraps(three), wraps(chain), wraps(lifo));
+        one.set_last_lap();
+        wraps(one);
+        three.set_last_lap();
+        wraps(three);
+        chain.set_last_lap();
+        wraps(chain);
+        lifo.set_last_lap();
+        wraps(lifo);
     }
 }

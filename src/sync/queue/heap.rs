@@ -293,7 +293,8 @@ impl<T> Store for Locked<T> {
 impl<T> Locked<T> {
     /// As if it had been used until the third item from now, after which all numbers wrap.
     pub(super) fn set_last_lap(&self) {
-        let counters = [&self.tail, &self.ready, &self.head, &self.freed];
-        counters.map(|counter| counter.store(0_usize.wrapping_sub(3 * ONE), Relaxed)); // ORDER: relaxed: one thread
+        for counter in [&self.tail, &self.ready, &self.head, &self.freed] {
+            counter.store(0_usize.wrapping_sub(3 * ONE), Relaxed); // ORDER: relaxed: one thread
+        }
     }
 }

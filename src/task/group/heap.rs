@@ -155,7 +155,7 @@ impl<'c, E, K> Group<'c, E, K> {
     /// the graceful ones too.
     ///
     /// # Errors
-    /// [`GroupError`] when a child or the body failed, or the group was cancelled before the body had a value. A panic goes before
+    /// [`GroupError`](crate::task::GroupError) when a child or the body failed, or the group was cancelled before the body had a value. A panic goes before
     /// errors, and errors before cancelling.
     ///
     /// # Panics

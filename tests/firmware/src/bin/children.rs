@@ -196,7 +196,7 @@ async fn partner() {
 
 async fn stops() {
     HANDLER.set(|round| {
-        if round % 4 == 3 {
+        if round % 16 == 15 {
             tree().cancel();
         }
     });
@@ -210,7 +210,7 @@ async fn stops() {
         let brief = async {
             let mut brief = pin!(stop.child());
             let brief = brief.as_mut().token();
-            timeout(Timer::after_ticks(number as u64 % 5), brief.cancelled()).await
+            timeout(Timer::after_ticks(number as u64 % 16), brief.cancelled()).await
         };
         let all = gather((grandchild.run(pending::<()>()), child.cancelled(), brief, stop.run(async { number })));
         let (run, (), brief, value) = all.await;
