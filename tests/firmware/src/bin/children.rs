@@ -5,7 +5,7 @@
 
 use core::{
     cell::Cell,
-    future::pending,
+    future::{Ready, pending, ready},
     pin::pin,
     sync::atomic::{AtomicBool, AtomicU32, Ordering::*},
 };
@@ -23,7 +23,7 @@ use embassy_time::Timer;
 use static_cell::StaticCell;
 use testudo::{
     ArrayQueue, Barrier, BoundedSemaphore, Event, Mutex, OnceCell, RwLock, Semaphore,
-    task::{CancelToken, Cancelled, ReadyBlock, gather, gather_in, timeout, try_gather, try_gather_in},
+    task::{CancelToken, Cancelled, ReadyBlock, TaskGroupArray, gather, gather_in, timeout, try_gather, try_gather_in},
 };
 use testudo_firmware::{Handler, Irq, count, counted, pass, set_period, start_ticks, tick, ticks};
 
@@ -477,10 +477,106 @@ async fn races() {
     }
 }
 
+// ---- groups
+
+/// Its children are spawned by interrupts.
+static GROUP: TaskGroupArray<Ready<Result<u32, Cancelled>>, 4> = TaskGroupArray::new();
+static SPAWNED: Tally = Tally::of("spawned by interrupts");
+static REFUSED: Tally = Tally::of("given back to interrupts");
+static MAY_FAIL: AtomicBool = AtomicBool::new(false);
+static WHOLE: Tally = Tally::of("groups that ended");
+static BROKEN_OFF: Tally = Tally::of("groups that failed");
+static STOPPED_EARLY: Tally = Tally::of("groups that an interrupt cancelled");
+/// Those that the handler cancels now and then.
+static RUNNING: TaskGroupArray<Ready<Result<u32, Cancelled>>, 1> = TaskGroupArray::new();
+
+async fn groups() {
+    HANDLER.set(|round| match round % 11 {
+        0 if MAY_FAIL.load(Relaxed) => FAIL.set(),
+        _ => FLAGS_OF[round as usize % 5].set(),
+    });
+    for round in 0..600 {
+        MAY_FAIL.store(round / 2 % 2 == 0, Relaxed);
+        let (dropped, polls) = (Cell::new(0), Cell::new(0));
+        let tg = pin!(TaskGroupArray::<_, 4>::new());
+        let tg = tg.into_ref();
+        let child = |flag, times| {
+            let on_drop = OnDrop(&dropped);
+            counted(&polls, async move {
+                let _on_drop = on_drop;
+                match select(FAIL.wait(), flagged(flag, times)).await {
+                    Either::First(()) => Err(round),
+                    Either::Second(flag) => Ok(flag),
+                }
+            })
+        };
+        let body = async {
+            let first = [0, 1, 2].map(|flag| tg.spawn_pinned(child(flag, 1 + round % 3)).ok().expect("there is room"));
+            drop(tg.spawn_pinned(child(3, 1)).ok().expect("there is room"));
+            assert!(tg.spawn_pinned(child(4, 1)).is_err(), "all places are taken");
+            let mut sum = 0;
+            for handle in first {
+                sum += handle.await.map_err(|Cancelled| round)?;
+            }
+            drop(tg.spawn_pinned(child(4, 1)).ok().expect("three places are free again"));
+            Ok(sum)
+        };
+        let outcome = if round % 2 == 0 {
+            tg.run_pinned(body).await
+        } else {
+            tg.run_in_pinned(READY.claim().expect("nobody else has it"), body).await
+        };
+        match outcome {
+            Ok(sum) => {
+                assert_eq!((sum, dropped.get()), (3, 6)); // five that ran, and the one that was given back
+                WHOLE.add(1);
+            }
+            Err(error) => {
+                assert_eq!(error.first(), Some(&round));
+                assert!(dropped.get() >= 5, "all are dropped before it returns");
+                BROKEN_OFF.add(1);
+            }
+        }
+        MAY_FAIL.store(false, Relaxed);
+        FAIL.clear();
+    }
+    HANDLER.set(|round| match GROUP.spawn(ready(Ok(round))) {
+        Ok(handle) => {
+            drop(handle);
+            SPAWNED.add(1);
+        }
+        Err(_) => REFUSED.add(1),
+    });
+    for round in 1..300 {
+        let many = SPAWNED.get() + 3;
+        let body = async {
+            while SPAWNED.get() < many {
+                yield_now().await;
+            }
+            Ok(round)
+        };
+        assert_eq!(GROUP.run(body).await.ok(), Some(round));
+        assert!(GROUP.is_empty());
+    }
+    HANDLER.set(|round| {
+        if round % 7 == 0 {
+            RUNNING.cancel();
+        }
+    });
+    for _ in 0..100 {
+        assert!(RUNNING.run(pending::<Result<(), Cancelled>>()).await.is_err());
+        STOPPED_EARLY.add(1);
+    }
+    for tally in [&SPAWNED, &REFUSED, &WHOLE, &BROKEN_OFF, &STOPPED_EARLY] {
+        tally.tell();
+    }
+}
+
 #[embassy_executor::task]
 async fn parts() {
     gathered().await;
     errors().await;
+    groups().await;
     stops().await;
     deadlines().await;
     meetings().await;
