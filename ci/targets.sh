@@ -22,7 +22,8 @@ all() { # TARGET: every build for it, in a folder of its own, beside those for o
     export CARGO_TARGET_DIR="$CARGO_TARGET_DIR/$1"
     case $1 in
     thumbv7m-* | wasm32-*)
-        build "$1" core - critical-section profile && build "$1" core,alloc alloc sim sim,critical-section ;;
+        build "$1" core - critical-section && build "$1" core,alloc alloc sim sim,critical-section &&
+            { [[ $1 == wasm32-* ]] || build "$1" core profile; } ;;
     thumbv6m-* | riscv32imc-*)
         build "$1" core $masked $masked,critical-section $single $single,critical-section $masked,profile &&
             build "$1" core,alloc $masked,sim $single,sim,critical-section $masked,sim,profile ;;

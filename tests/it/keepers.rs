@@ -1,9 +1,11 @@
 //! Keepers of many futures: who is polled at a wake; what panics while somebody is told.
 use core::{
+    cell::Cell,
     fmt::Debug,
     future::{Future, pending, poll_fn, ready},
     pin::Pin,
     sync::atomic::{AtomicUsize, Ordering::*},
+    task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
 };
 use std::{
     boxed::Box,
@@ -411,4 +413,63 @@ fn a_local_stack_releases_in_reverse_order_closed_or_dropped() {
         assert_eq!(names, [("c".into(), true), ("b".into(), true), ("a".into(), true)]);
         assert_eq!(std::rc::Rc::strong_count(&log), 1);
     }
+}
+
+/// A waker that panics when it is dropped, if `BOOM` says so.
+fn booming() -> Waker {
+    const TABLE: RawWakerVTable = RawWakerVTable::new(|data| RawWaker::new(data, &TABLE), |_| {}, |_| {}, |_| boom());
+    fn boom() {
+        assert!(!BOOM.replace(false), "the waker is dropped");
+    }
+    // SAFETY: it has no data.
+    unsafe { Waker::from_raw(RawWaker::new(core::ptr::null(), &TABLE)) }
+}
+
+std::thread_local! {
+    static BOOM: Cell<bool> = const { Cell::new(false) };
+}
+
+#[test]
+fn a_keeper_whose_waker_panics_when_dropped_passes_on_what_it_kept() {
+    for n in [3, 20, 40] {
+        let (gate, shelter, probe) = (Event::new(), Shelter::new(), Probe::new());
+        (0..n).for_each(|_| shelter.adopt(async { gate.wait().await }));
+        let mut handle = Box::pin(shelter.shield(async { gate.wait().await }));
+        let mut keeper = Box::pin(shelter.drain());
+        let waker = booming();
+        assert!(keeper.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(probe.poll(&mut handle).is_pending());
+        BOOM.set(true);
+        assert_eq!(panics(|| drop(keeper)), "the waker is dropped");
+        gate.set();
+        // Nobody keeps it: the handle drives it.
+        assert_eq!(probe.poll(&mut handle), Poll::Ready(Ok(())), "{n}");
+        block_on(shelter.drain());
+    }
+}
+
+/// As a task that interrupts the one that empties the shelter: it is polled before that goes on, and finds something in it again.
+#[test]
+fn one_who_watches_another_keeper_and_is_polled_as_it_is_woken_sees_that_the_shelter_was_empty() {
+    static SHELTER: Shelter = Shelter::new();
+    static GATE: Event = Event::new();
+    SHELTER.adopt(async { GATE.wait().await });
+    let probe = Probe::new();
+    let mut keeper = Box::pin(SHELTER.drain());
+    assert!(probe.poll(&mut keeper).is_pending());
+    let (mut watcher, mut polls) = (Box::pin(SHELTER.drain()), 0);
+    let watching = Inline::spawn(poll_fn(move |cx| {
+        polls += 1;
+        if polls == 2 {
+            SHELTER.adopt(GATE.wait());
+            GATE.clear();
+        }
+        watcher.as_mut().poll(cx)
+    }));
+    assert!(!watching.is_done());
+    GATE.set();
+    assert!(probe.poll(&mut keeper).is_pending(), "there is something in it again");
+    assert!(watching.is_done());
+    GATE.set();
+    block_on(keeper);
 }

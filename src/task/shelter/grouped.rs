@@ -62,7 +62,7 @@ where
     /// | the body and all children end | | is finished, then this returns |
     /// | one fails, or [`cancel`](crate::task::Group::cancel) | are dropped, or asked to end | the same |
     /// | one panics, or the body | are dropped | the same, then the panic goes on (std; without, at once) |
-    /// | this future is dropped | are dropped | stays there, and waits for the shelter's next keeper |
+    /// | this future is dropped | are dropped | stays there, and waits for the shelter's next keeper; an error or a panic that waited for it is lost |
     ///
     /// Declare the shelter before the group, and outside of what may drop this future: around a `timeout`, or in a `static`. One
     /// that others fill too is waited for until it is empty, so give the group one of its own. This future must not itself be

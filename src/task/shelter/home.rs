@@ -158,7 +158,7 @@ impl Home {
             older.set_links(Links { newer: at, ..older.links() });
         }
         roster.newest = at;
-        roster.next += 1;
+        roster.next = roster.next.wrapping_add(1);
         self.count(|len| len + 1);
         roster.nudge()
     }
@@ -263,6 +263,11 @@ impl Home {
     }
 }
 
+/// Whether a number was given before another; numbers wrap.
+pub(super) fn is_older(number: usize, than: usize) -> bool {
+    (number.wrapping_sub(than) as isize) < 0
+}
+
 /// Wakes a keeper that was taken out under the latch.
 #[inline]
 pub(super) fn tell(keeper: Option<Waker>) {
@@ -282,8 +287,7 @@ impl Drop for Left<'_> {
     fn drop(&mut self) {
         let Some(idle) = self.idle else { return tell(self.keeper.take()) };
         let mut panics = Panics::new();
-        panics.catch(|| idle.set());
-        idle.clear();
+        panics.catch(|| idle.set()); // who finds it set too late clears it
         panics.catch(|| tell(self.keeper.take()));
         panics.resume();
     }
@@ -314,7 +318,7 @@ impl Roster {
             // SAFETY: I2: the cursor is moved on when its core is removed.
             let this = unsafe { core.as_ref() };
             let links = this.links();
-            if links.number >= end {
+            if !is_older(links.number, end) {
                 break;
             }
             self.cursor = links.newer;
@@ -372,7 +376,7 @@ impl Roster {
         // SAFETY: I2, I5: the cursor is moved on when its core is removed.
         let this = unsafe { core.as_ref() };
         let links = this.links();
-        if links.number >= end {
+        if !is_older(links.number, end) {
             self.nudged = true; // in the next pass
             return Ok(None);
         }

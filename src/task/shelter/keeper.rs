@@ -8,6 +8,7 @@ use core::{
     fmt,
     future::Future,
     marker::PhantomData,
+    mem,
     pin::Pin,
     ptr::{self, NonNull},
     task::{Context, Poll},
@@ -18,7 +19,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     exact::{Body, Exact, NoBody},
-    home::Home,
+    home::{Home, is_older},
     site::Site,
     slot::{Core, set_payload},
     state::State,
@@ -109,37 +110,41 @@ impl<'s> Keeper<'s> {
             });
             this.watch.set(Some(home.idle.wait()));
         }
-        // In line first, then the look: it is told of what comes after.
-        while let Some(watch) = this.watch.as_mut().as_pin_mut() {
-            match watch.poll(cx) {
-                Poll::Ready(()) => this.watch.set(Some(this.home.idle.wait())),
-                Poll::Pending => break,
-            }
-        }
+        // In line first, then the look: it is told of what comes after. An event that was set for what came before is cleared here,
+        // not by who set it, whom this task may have interrupted.
         let since = *this.since;
-        if this.home.len() == 0 || this.home.with(|roster| roster.emptied) != since {
-            self.leave();
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        loop {
+            let is_told = this.watch.as_mut().as_pin_mut().is_some_and(|watch| watch.poll(cx).is_ready());
+            if this.home.len() == 0 || this.home.with(|roster| roster.emptied) != since {
+                self.leave();
+                return Poll::Ready(());
+            }
+            if !is_told {
+                return Poll::Pending;
+            }
+            this.home.idle.clear();
+            this.watch.set(Some(this.home.idle.wait()));
         }
     }
 
     /// Keeps no longer.
     pub(super) fn leave(self: Pin<&mut Self>) {
         let mut this = self.project();
+        let mut panics = Panics::new();
         if this.watch.is_some() {
-            this.watch.set(None);
             this.home.with(|roster| roster.watchers -= 1);
+            panics.catch(|| this.watch.set(None));
         }
         if let Some(guard) = this.guard.take() {
-            *this.ready = Exact::default();
-            this.home.pass_on();
-            drop(guard);
+            let ready = mem::take(this.ready);
+            panics.catch(|| drop(ready)); // the parent's waker is in it
+            panics.catch(|| this.home.pass_on());
+            panics.catch(|| drop(guard));
         } else {
             // Out of the line: who has ended is perhaps kept, and never polled again.
-            this.lock.set(this.home.role.lock());
+            panics.catch(|| this.lock.set(this.home.role.lock()));
         }
+        panics.resume();
     }
 }
 
@@ -208,16 +213,12 @@ impl Home {
     /// T4 of home.rs: handles that wait drive from now on.
     #[cold]
     fn pass_on(&self) {
-        let waker = self.with(|roster| {
-            let waker = roster.leave();
-            roster.begin();
-            waker
-        });
+        let (waker, end) = self.with(|roster| (roster.leave(), roster.begin()));
         let mut panics = Panics::new();
         panics.catch(|| drop(waker));
         loop {
             let next = self.with(|roster| {
-                roster.step(usize::MAX, |core| {
+                roster.step(end, |core| {
                     let kept = matches!(core.state(), State::Kept | State::BusyKept);
                     if kept {
                         core.hold();
@@ -239,7 +240,7 @@ impl Home {
         loop {
             let mut mine = false;
             let next = self.find(|core, number| {
-                if number >= end {
+                if !is_older(number, end) {
                     return false;
                 }
                 // T7 of slot.rs.
