@@ -343,7 +343,13 @@ impl Panics {
         match std::panic::catch_unwind(core::panic::AssertUnwindSafe(f)) {
             Ok(value) => Some(value),
             Err(panic) => {
-                self.first.get_or_insert(panic);
+                match &self.first {
+                    None => self.first = Some(panic),
+                    // Its drop may panic as well: that one is left alone.
+                    Some(_) => {
+                        core::mem::forget(std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| drop(panic))))
+                    }
+                }
                 None
             }
         }

@@ -6,6 +6,7 @@
 use alloc::{boxed::Box, sync::Arc};
 use core::{
     future::Future,
+    ops::Range,
     panic::Location,
     pin::Pin,
     ptr,
@@ -37,6 +38,8 @@ struct Label {
     verb: &'static str,
     /// What is had by it: the address, or 0.
     held: AtomicUsize,
+    /// Whether its handle waits, and that was told: 0 or 1.
+    waits: AtomicUsize,
 }
 
 /// A task from its first poll to its end.
@@ -68,7 +71,7 @@ impl Tag {
     fn new(name: &str, verb: &'static str, location: &'static Location<'static>) -> Self {
         let task = TaskId::next();
         spawned(task, Some(name), location);
-        Self(Some(Arc::new(Label { task, verb, held: AtomicUsize::new(0) })))
+        Self(Some(Arc::new(Label { task, verb, held: AtomicUsize::new(0), waits: AtomicUsize::new(0) })))
     }
 
     #[inline(always)]
@@ -80,25 +83,26 @@ impl Tag {
     /// The future's handle waits for its end.
     #[inline(always)]
     pub(crate) fn awaited(&self) {
-        self.tell(join_blocked);
+        self.tell(join_blocked, 0..1, 1);
     }
 
     /// The handle sees its end.
     #[inline(always)]
     pub(crate) fn joined(&self) {
-        self.tell(join_resumed);
+        self.tell(join_resumed, 0..2, 0);
     }
 
     /// The handle is gone, and waits no more.
     #[inline(always)]
     pub(crate) fn left(&self) {
-        self.tell(join_cancelled);
+        self.tell(join_cancelled, 1..2, 0);
     }
 
+    /// If the handle waits as `before` says, and `after` afterwards.
     #[inline(always)]
-    fn tell(&self, what: fn(Option<TaskId>, usize)) {
+    fn tell(&self, what: fn(Option<TaskId>, usize), before: Range<usize>, after: usize) {
         if let Some(label) = self.0.as_ref().filter(|_| is_on()) {
-            label.tell(what);
+            label.tell(what, before, after);
         }
     }
 
@@ -121,8 +125,13 @@ impl Label {
     }
 
     #[cold]
-    fn tell(&self, what: fn(Option<TaskId>, usize)) {
-        what(Some(self.task), ptr::from_ref(self).addr());
+    fn tell(&self, what: fn(Option<TaskId>, usize), before: Range<usize>, after: usize) {
+        // ORDER: relaxed: the handle alone has it
+        if before.contains(&self.waits.load(Relaxed)) {
+            // ORDER: relaxed: as above
+            self.waits.store(after, Relaxed);
+            what(Some(self.task), ptr::from_ref(self).addr());
+        }
     }
 }
 
@@ -146,7 +155,7 @@ impl Drop for Life {
         if !is_on() {
             return;
         }
-        let Label { task, verb, ref held } = *self.label;
+        let Label { task, verb, ref held, .. } = *self.label;
         // ORDER: relaxed: as in `holds`
         let address = held.load(Relaxed);
         if address != 0 {

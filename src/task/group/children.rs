@@ -106,7 +106,7 @@ impl<E, K> Store for Children<'_, E, K> {
     fn admit(&mut self, chain: Chain<E>) {
         for child in chain {
             child.header().number.set(self.spawned);
-            self.spawned += 1;
+            self.spawned = self.spawned.wrapping_add(1);
             if self.live == self.limit { self.waiting.push_back(child) } else { self.start(child) }
         }
     }

@@ -147,7 +147,7 @@ impl<F, T, E, W: Open, const N: usize> Store for Fixed<'_, F, T, E, W, N> {
     fn admit(&mut self, chain: Chain<E>) {
         for child in chain {
             child.header().number.set(self.spawned);
-            self.spawned += 1;
+            self.spawned = self.spawned.wrapping_add(1);
             self.start(child);
         }
     }

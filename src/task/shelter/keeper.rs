@@ -8,7 +8,6 @@ use core::{
     fmt,
     future::Future,
     marker::PhantomData,
-    mem,
     pin::Pin,
     ptr::{self, NonNull},
     task::{Context, Poll},
@@ -136,8 +135,7 @@ impl<'s> Keeper<'s> {
             panics.catch(|| this.watch.set(None));
         }
         if let Some(guard) = this.guard.take() {
-            let ready = mem::take(this.ready);
-            panics.catch(|| drop(ready)); // the parent's waker is in it
+            panics.catch(|| *this.ready = Exact::default()); // the parent's waker is in it
             panics.catch(|| this.home.pass_on());
             panics.catch(|| drop(guard));
         } else {
