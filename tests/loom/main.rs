@@ -11,6 +11,9 @@ mod event;
 mod group;
 mod group_array;
 mod list;
+#[allow(dead_code, reason = "the model is made for more than these histories")]
+#[path = "../prop/model/queue.rs"]
+mod model;
 mod mutex;
 mod offload;
 mod once;

@@ -1,4 +1,6 @@
 //! `ArrayQueue` and `Queue`. An item is a box: loom reports one that is lost, and cells inside the slots report every race.
+mod history;
+
 use std::{
     future::Future,
     pin::pin,
