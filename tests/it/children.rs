@@ -327,6 +327,7 @@ fn a_later_one_that_is_woken_in_a_pass_is_polled_in_it_and_an_earlier_one_in_the
         } else {
             assert!(probe.wakes() > before, "{kind}");
         }
+        *ctls[2].0.on_poll.lock().unwrap() = None; // which has the remote controls
     });
 }
 

@@ -302,15 +302,15 @@ fn a_child_that_is_cancelled_alone_is_no_failure() {
 #[test]
 fn children_spawn_children_also_when_the_block_has_ended() {
     both!(|tg: Tg<'_, (), &str, 2>, run| {
-        let sum = Cell::new(0);
-        fn count_down<'c>(tg: Pin<&'c Tg<'c, (), &'static str, 2>>, n: usize, sum: &'c Cell<usize>) {
+        static SUM: AtomicUsize = AtomicUsize::new(0);
+        fn count_down<'c>(tg: Pin<&'c Tg<'c, (), &'static str, 2>>, n: usize) {
             drop(add(
                 tg,
                 boxed(async move {
                     yield_now().await;
-                    sum.set(sum.get() + n);
+                    SUM.fetch_add(n, SeqCst);
                     if n > 1 {
-                        count_down(tg, n - 1, sum);
+                        count_down(tg, n - 1);
                     }
                     Ok(())
                 }),
@@ -319,9 +319,8 @@ fn children_spawn_children_also_when_the_block_has_ended() {
         // The children borrow the group itself, so one of its own.
         let _ = (&tg, stringify!(run));
         group!(own: Tg<'_, (), &'static str, 2>);
-        let sum = &*Box::leak(Box::new(sum));
-        let outcome = block_on(own.run_pinned(async { Ok(count_down(own, 10, sum)) }));
-        assert_eq!((outcome, sum.get()), (Ok(()), 55));
+        let outcome = block_on(own.run_pinned(async { Ok(count_down(own, 10)) }));
+        assert_eq!((outcome, SUM.swap(0, SeqCst)), (Ok(()), 55));
     });
 }
 
