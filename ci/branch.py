@@ -34,4 +34,6 @@ for row, places in rows:
     instructions, branches, missed = (b - a for a, b in zip(off, on))
     print(f"{row}: {off[0]:g} instructions; with the feature, and nobody who records, {on[0]:g}, {branches:g} more branches")
     assert instructions > 0 and branches > 0, "nothing was added: the compiler knew that nobody records"
-    assert branches <= int(places) and missed < 0.01 and instructions <= 6 * int(places), (places, off, on)
+    # The simulated predictor has few places: of an operation's own branches one in a hundred may lose its.
+    predicted = missed <= max(0.01, off[1] / 100)
+    assert branches <= int(places) and predicted and instructions <= 6 * int(places), (places, off, on)
