@@ -10,7 +10,7 @@ use crate::{
     web::{self, Failure, Site, Web},
 };
 
-/// The hosts of the textbook. The latencies are those of the stand-in that CPython was run with.
+/// The hosts of the textbook. The latencies are ten times those of the stand-in that CPython was run with.
 const SITES: &[Site] = &[
     site("www.example.com", 3000, 1256),
     site("www.python.org", 1200, 25678),
