@@ -32,27 +32,27 @@ use crate::sys::fixed::{AtomicUsize, Ordering::*};
 ///
 /// # Examples
 /// ```
-/// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+/// use std::sync::Mutex;
 /// use testudo::probe::{self, Event, Probe};
 ///
-/// struct Waits(AtomicUsize);
+/// struct Waits(Mutex<usize>);
 ///
 /// impl Probe for Waits {
 ///     fn event(&self, event: &Event) {
 ///         if let Event::Blocked { .. } = event {
-///             self.0.fetch_add(1, Relaxed); // a count: nothing is read on the strength of it
+///             *self.0.lock().unwrap() += 1;
 ///         }
 ///     }
 /// }
 ///
-/// static WAITS: Waits = Waits(AtomicUsize::new(0));
+/// static WAITS: Waits = Waits(Mutex::new(0));
 /// static PROBE: &dyn Probe = &WAITS;
 ///
 /// assert!(probe::install(&PROBE));
 /// let sim = testudo::run::Sim::new();
 /// sim.spawn(async { testudo::Event::new().wait().await });
 /// sim.run_until_stalled();
-/// assert_eq!(WAITS.0.load(Relaxed), 1);
+/// assert_eq!(*WAITS.0.lock().unwrap(), 1);
 /// assert!(probe::remove(&PROBE));
 /// ```
 pub trait Probe: Sync {

@@ -279,18 +279,17 @@ impl<F: Future<Output = Result<T, E>>, T, E> TryAllVec<F, T, E> {
     ///
     /// # Examples
     /// ```
-    /// use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-    /// use testudo::{run::block_on, task::{Shelter, try_gather}};
+    /// use testudo::{Semaphore, run::block_on, task::{Shelter, try_gather}};
     ///
-    /// let done = AtomicUsize::new(0);
+    /// let done = Semaphore::new(0);
     /// let shelter = Shelter::new();
     /// let list = (0..5).map(|n| {
     ///     let done = &done;
-    ///     async move { if n == 0 { Err("the first") } else { Ok(done.fetch_add(n, SeqCst)) } }
+    ///     async move { if n == 0 { Err("the first") } else { Ok(done.add_permits(n)) } }
     /// });
     /// assert_eq!(block_on(try_gather(list).orphans_to(&shelter)), Ok(Err("the first")));
     /// block_on(shelter.drain());
-    /// assert_eq!(done.load(SeqCst), 1 + 2 + 3 + 4);
+    /// assert_eq!(done.available_permits(), 1 + 2 + 3 + 4);
     /// ```
     pub fn orphans_to<O: Orphanage<F>>(self, shelter: O) -> WithOrphans<TryAllVec<Ward<O::Handle>, T, Stop<E>>> {
         let put = |child| Ward { handle: shelter.take_in(child) };
