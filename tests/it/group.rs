@@ -29,19 +29,23 @@ use crate::support::{Probe, allocations, panics};
 
 /// What happened, in order.
 #[derive(Clone, Default)]
-struct Log(Rc<RefCell<Vec<String>>>);
+pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
 
 impl Log {
-    fn note(&self, what: impl Into<String>) {
+    pub(crate) fn note(&self, what: impl Into<String>) {
         self.0.borrow_mut().push(what.into());
     }
 
-    fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         self.0.borrow().join(" ")
     }
 
+    pub(crate) fn take(&self) -> String {
+        self.0.take().join(" ")
+    }
+
     /// Notes its drop.
-    fn guard(&self, name: &str) -> impl Drop + use<> {
+    pub(crate) fn guard(&self, name: &str) -> impl Drop + use<> {
         struct Guard(Log, String);
         impl Drop for Guard {
             fn drop(&mut self) {

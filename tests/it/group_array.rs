@@ -25,7 +25,10 @@ use testudo::{
     task::{Cancelled, GroupErrorArray, GroupRunArray, ReadyBlock, TaskGroupArray, TaskHandle},
 };
 
-use crate::support::{Probe, allocations, in_a_child, panics};
+use crate::{
+    group::Log,
+    support::{Probe, allocations, in_a_child, panics},
+};
 
 // ---- tools
 
@@ -80,30 +83,6 @@ macro_rules! both {
             }
         }
     }};
-}
-
-#[derive(Clone, Default)]
-struct Log(Rc<RefCell<Vec<String>>>);
-
-impl Log {
-    fn note(&self, what: impl Into<String>) {
-        self.0.borrow_mut().push(what.into());
-    }
-
-    fn take(&self) -> String {
-        self.0.take().join(" ")
-    }
-
-    /// Notes its drop.
-    fn guard(&self, name: &str) -> impl Drop + use<> {
-        struct Guard(Log, String);
-        impl Drop for Guard {
-            fn drop(&mut self) {
-                self.0.note(format!("-{}", self.1));
-            }
-        }
-        Guard(self.clone(), name.to_owned())
-    }
 }
 
 async fn yield_now() {
