@@ -9,7 +9,7 @@ use std::{
 use loom::sync::Mutex;
 use testudo::task::{BoxTask, Cancelled, Lost, Shelter, Shielded, shield};
 
-use crate::support::{Data, Waiter, block_on, explore, explore_within, spawn};
+use crate::support::{Data, Spawned, Waiter, block_on, explore, explore_within, spawn};
 
 /// A future that is ready once it was opened; it keeps the waker of its last poll, as futures do.
 #[derive(Default)]
@@ -74,6 +74,12 @@ impl World {
     fn shield(&self) -> Shielded<'_, usize> {
         self.shelter.shield(Opened(self.gate.clone(), self.data.clone()))
     }
+
+    /// A thread that keeps the shelter, or watches who does, until it was empty.
+    fn drained(self: &Arc<Self>) -> Spawned<()> {
+        let world = self.clone();
+        spawn(move || block_on(world.shelter.drain()))
+    }
 }
 
 /// A handle that owns its world: what a thread needs.
@@ -117,8 +123,7 @@ fn e1_handle_and_keeper_drive_one_after_the_other() {
         let world = World::new();
         let handle = Owned::new(&world);
         let theirs = spawn(move || block_on(handle));
-        let kept = world.clone();
-        let keeper = spawn(move || block_on(kept.shelter.drain()));
+        let keeper = world.drained();
         world.gate.open();
         assert_eq!(theirs.join(), Ok(7));
         keeper.join();
@@ -133,8 +138,7 @@ fn e2_the_keeper_ends_what_a_handle_waits_for() {
         let world = World::new();
         let handle = Owned::new(&world);
         world.gate.open();
-        let kept = world.clone();
-        let keeper = spawn(move || block_on(kept.shelter.drain()));
+        let keeper = world.drained();
         assert_eq!(block_on(handle), Ok(7));
         keeper.join();
     });
@@ -185,8 +189,7 @@ fn a_told_handle_passes_it_on() {
         let first = Waiter::waiting(handle);
         let second = Waiter::waiting(other);
         world.gate.open();
-        let kept = world.clone();
-        let keeper = spawn(move || block_on(kept.shelter.drain()));
+        let keeper = world.drained();
         drop(first);
         keeper.join();
         assert_eq!(second.arrive(), Ok(7));
@@ -200,8 +203,7 @@ fn e3_the_last_one_frees() {
         let world = World::new();
         let handle = Owned::new(&world);
         world.gate.open();
-        let kept = world.clone();
-        let keeper = spawn(move || block_on(kept.shelter.drain()));
+        let keeper = world.drained();
         drop(handle);
         keeper.join();
         assert_eq!((world.shelter.len(), world.data.read()), (0, 100));
@@ -262,8 +264,7 @@ fn abort_meets_a_keeper_that_is_woken() {
     explore_within(2, || {
         let world = World::new();
         drop(Owned::new(&world));
-        let kept = world.clone();
-        let keeper = spawn(move || block_on(kept.shelter.drain()));
+        let keeper = world.drained();
         let gate = world.gate.clone();
         let opener = spawn(move || gate.open());
         world.shelter.abort_all();
@@ -296,6 +297,36 @@ fn home_e1_a_keeper_sees_what_is_put_in() {
         let second = world.shelter.shield(Opened(world.gate.clone(), data));
         drop(second);
         keeper.join();
+        block_on(world.shelter.drain());
+        assert_eq!(world.shelter.len(), 0);
+    });
+}
+
+/// home T2: one keeps and one watches, or both in turn; each is told that it was empty.
+#[test]
+fn two_keepers_see_that_the_shelter_is_empty() {
+    explore_within(2, || {
+        let world = World::new();
+        drop(Owned::new(&world));
+        let (one, two) = (world.drained(), world.drained());
+        world.gate.open();
+        one.join();
+        two.join();
+        assert_eq!((world.shelter.len(), world.data.read()), (0, 100));
+    });
+}
+
+/// home T2 twice: a watcher may find the event of the first time set, and clears it, while it is set for the second time.
+#[test]
+fn a_watcher_is_told_though_the_shelter_was_empty_before_it_came() {
+    explore_within(2, || {
+        let world = World::new();
+        world.gate.open();
+        drop(Owned::new(&world));
+        let (one, two) = (world.drained(), world.drained());
+        drop(Owned::new(&world));
+        one.join(); // before `block_on`: loom lets a late unpark end a join
+        two.join();
         block_on(world.shelter.drain());
         assert_eq!(world.shelter.len(), 0);
     });
