@@ -13,8 +13,12 @@ use core::{
 use cortex_m::peripheral::{NVIC, SCB, SYST, scb::SystemHandler, syst::SystClkSource};
 use cortex_m_semihosting::{debug, hprintln};
 use critical_section::Mutex;
+use embassy_executor::{Executor, Spawner};
+#[cfg(feature = "masked")]
+use embassy_executor::{InterruptExecutor, SendSpawner};
 use embassy_time_driver::Driver;
 use embassy_time_queue_utils::Queue;
+use static_cell::StaticCell;
 
 /// An interrupt that only software asks for.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +85,13 @@ pub fn set_period(reload: u32) {
     unsafe { (*SYST::PTR).rvr.write(reload) };
 }
 
+/// As `tick`, and changes the period, so that it falls on every instruction of a task, and sometimes faster than they can go.
+pub fn uneven_tick() -> u32 {
+    let before = tick();
+    set_period(70 + before * 7 % 200);
+    before
+}
+
 /// How many there were.
 pub fn ticks() -> u32 {
     TICKS.count.load(Relaxed)
@@ -135,6 +146,46 @@ impl Handler {
         let handler = critical_section::with(|cs| self.0.borrow(cs).get());
         handler(round);
     }
+}
+
+/// Of the urgent tasks: less urgent than SysTick.
+const EXECUTOR: Irq = Irq(4);
+
+#[cfg(feature = "masked")]
+static URGENT: InterruptExecutor = InterruptExecutor::new();
+
+/// Spawns urgent tasks: interrupts may poll waits where masking was asked for. Elsewhere they are tasks as all others.
+#[cfg(feature = "masked")]
+pub type Urgent = SendSpawner;
+/// See above.
+#[cfg(not(feature = "masked"))]
+pub type Urgent = Spawner;
+
+/// What is left of a DefaultHandler: the urgent tasks' interrupt.
+pub fn poll_urgent(irq: i16) {
+    assert_eq!(irq, EXECUTOR.0 as i16);
+    #[cfg(feature = "masked")]
+    // SAFETY: started before anybody pends this interrupt.
+    unsafe {
+        URGENT.on_interrupt();
+    }
+}
+
+/// Starts SysTick and the executors.
+pub fn run(mut core: cortex_m::Peripherals, spawn: impl FnOnce(Spawner, Urgent)) -> ! {
+    static TASKS: StaticCell<Executor> = StaticCell::new();
+    #[cfg(feature = "masked")]
+    let urgent = {
+        // SAFETY: no masked section relies on the priorities.
+        unsafe { core.NVIC.set_priority(EXECUTOR, 4 << 5) };
+        URGENT.start(EXECUTOR)
+    };
+    start_ticks(&mut core.SYST, &mut core.SCB, 400, 0);
+    TASKS.init(Executor::new()).run(|tasks| {
+        #[cfg(not(feature = "masked"))]
+        let urgent = tasks;
+        spawn(tasks, urgent);
+    })
 }
 
 /// Ends the program well.

@@ -12,31 +12,25 @@ use core::{
 
 use cortex_m_rt::{entry, exception};
 use cortex_m_semihosting::hprintln;
-use embassy_executor::Executor;
-#[cfg(feature = "masked")]
-use embassy_executor::InterruptExecutor;
 use embassy_futures::{
     select::{Either, Either3, select, select3},
     yield_now,
 };
 use embassy_time::Timer;
-use static_cell::StaticCell;
 use testudo::{
     ArrayQueue, Barrier, BoundedSemaphore, Event, Mutex, OnceCell, RwLock, Semaphore,
     task::{CancelToken, Cancelled, ReadyBlock, TaskGroupArray, gather, gather_in, timeout, try_gather, try_gather_in},
 };
-use testudo_firmware::{Handler, Irq, count, counted, pass, set_period, start_ticks, tick, ticks};
+use testudo_firmware::{Handler, Irq, count, counted, pass, poll_urgent, run, ticks, uneven_tick};
 
 /// Less urgent than SysTick, more than the interrupt executor.
 const SIGNAL: Irq = Irq(3);
-const EXECUTOR: Irq = Irq(4);
 
 static HANDLER: Handler = Handler::new();
 
 #[exception]
 fn SysTick() {
-    let round = tick();
-    set_period(70 + round * 7 % 200); // so that it falls on every instruction of a task
+    let round = uneven_tick();
     HANDLER.call(round);
     if round % 3 == 0 {
         SIGNAL.pend();
@@ -48,17 +42,9 @@ unsafe fn DefaultHandler(irq: i16) {
     if irq == SIGNAL.0 as i16 {
         HANDLER.call(ticks() * 5 + 1);
     } else {
-        assert_eq!(irq, EXECUTOR.0 as i16);
-        #[cfg(feature = "masked")]
-        // SAFETY: started before anybody pends this interrupt.
-        unsafe {
-            URGENT.on_interrupt();
-        }
+        poll_urgent(irq);
     }
 }
-
-#[cfg(feature = "masked")]
-static URGENT: InterruptExecutor = InterruptExecutor::new();
 
 /// Counted in a part of the program, which says so at its end.
 struct Tally(&'static str, AtomicU32);
@@ -588,20 +574,9 @@ async fn parts() {
 
 #[entry]
 fn main() -> ! {
-    static EXECUTOR_OF_TASKS: StaticCell<Executor> = StaticCell::new();
     let mut core = cortex_m::Peripherals::take().unwrap();
     SIGNAL.enable(&mut core.NVIC, 2);
-    #[cfg(feature = "masked")]
-    let urgent = {
-        // SAFETY: no masked section relies on the priorities.
-        unsafe { core.NVIC.set_priority(EXECUTOR, 4 << 5) };
-        URGENT.start(EXECUTOR)
-    };
-    start_ticks(&mut core.SYST, &mut core.SCB, 400, 0);
-    EXECUTOR_OF_TASKS.init(Executor::new()).run(|tasks| {
-        // Interrupts may poll waits where masking was asked for; signalling needs none.
-        #[cfg(not(feature = "masked"))]
-        let urgent = tasks;
+    run(core, |tasks, urgent| {
         urgent.spawn(partner().unwrap());
         urgent.spawn(visitor(0).unwrap());
         tasks.spawn(visitor(2).unwrap());

@@ -13,40 +13,25 @@ use core::{
 
 use cortex_m_rt::{entry, exception};
 use cortex_m_semihosting::hprintln;
-use embassy_executor::Executor;
-#[cfg(feature = "masked")]
-use embassy_executor::InterruptExecutor;
 use embassy_time::Timer;
-use static_cell::StaticCell;
 use testudo::{
     Event, Mutex, MutexGuard, Semaphore,
     flow::Exit,
     task::{CancelToken, ShelterArray, gather, timeout},
 };
-use testudo_firmware::{Handler, Irq, count, pass, set_period, start_ticks, tick};
-
-const EXECUTOR: Irq = Irq(4);
+use testudo_firmware::{Handler, count, pass, poll_urgent, run, uneven_tick};
 
 static HANDLER: Handler = Handler::new();
 
 #[exception]
 fn SysTick() {
-    let round = tick();
-    set_period(70 + round * 7 % 200); // so that it falls on every instruction of a task
+    let round = uneven_tick();
     HANDLER.call(round);
 }
 
-#[cfg(feature = "masked")]
-static URGENT: InterruptExecutor = InterruptExecutor::new();
-
 #[exception]
 unsafe fn DefaultHandler(irq: i16) {
-    assert_eq!(irq, EXECUTOR.0 as i16);
-    #[cfg(feature = "masked")]
-    // SAFETY: started before anybody pends this interrupt.
-    unsafe {
-        URGENT.on_interrupt();
-    }
+    poll_urgent(irq);
 }
 
 // ---- guards
@@ -256,19 +241,7 @@ async fn parts() {
 
 #[entry]
 fn main() -> ! {
-    static EXECUTOR_OF_TASKS: StaticCell<Executor> = StaticCell::new();
-    let mut core = cortex_m::Peripherals::take().unwrap();
-    #[cfg(feature = "masked")]
-    let urgent = {
-        // SAFETY: no masked section relies on the priorities.
-        unsafe { core.NVIC.set_priority(EXECUTOR, 4 << 5) };
-        URGENT.start(EXECUTOR)
-    };
-    start_ticks(&mut core.SYST, &mut core.SCB, 400, 0);
-    EXECUTOR_OF_TASKS.init(Executor::new()).run(|tasks| {
-        // Interrupts may poll waits where masking was asked for; signalling needs none.
-        #[cfg(not(feature = "masked"))]
-        let urgent = tasks;
+    run(cortex_m::Peripherals::take().unwrap(), |tasks, urgent| {
         urgent.spawn(keeper().unwrap());
         for me in 0..HOLDERS {
             tasks.spawn(holder(me).unwrap());

@@ -7,19 +7,14 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 
 use cortex_m_rt::{entry, exception};
 use cortex_m_semihosting::hprintln;
-use embassy_executor::Executor;
-#[cfg(feature = "masked")]
-use embassy_executor::InterruptExecutor;
 use embassy_futures::select::{Either, select};
 use embassy_time::Timer;
-use static_cell::StaticCell;
 use testudo::{ArrayQueue, Event, Semaphore, TryPutError};
-use testudo_firmware::{Irq, count, pass, set_period, start_ticks, tick, ticks};
+use testudo_firmware::{Irq, count, pass, poll_urgent, run, ticks, uneven_tick};
 
 const ROUNDS: u32 = 1_000_000;
 /// Less urgent than SysTick, more than the interrupt executor.
 const SIGNAL: Irq = Irq(3);
-const EXECUTOR: Irq = Irq(4);
 
 /// Set by the interrupts: one for each waiter, which clears it.
 static FLAGS: [Event; 4] = [const { Event::new() }; 4];
@@ -47,8 +42,7 @@ fn signal(flag: usize) {
 
 #[exception]
 fn SysTick() {
-    let round = tick();
-    set_period(70 + round * 7 % 200); // so that it falls on every instruction of a task, and sometimes faster than they can go
+    let round = uneven_tick();
     if round >= ROUNDS {
         DONE.store(true, Relaxed);
         FLAGS.iter().for_each(Event::set);
@@ -78,17 +72,9 @@ unsafe fn DefaultHandler(irq: i16) {
         count(&RELEASED, 1);
         PERMITS.add_permits(1);
     } else {
-        assert_eq!(irq, EXECUTOR.0 as i16);
-        #[cfg(feature = "masked")]
-        // SAFETY: started before anybody pends this interrupt.
-        unsafe {
-            URGENT.on_interrupt();
-        }
+        poll_urgent(irq);
     }
 }
-
-#[cfg(feature = "masked")]
-static URGENT: InterruptExecutor = InterruptExecutor::new();
 
 /// Sees every state that is followed by a set: whatever was counted before the set that ended its wait.
 #[embassy_executor::task(pool_size = 4)]
@@ -155,20 +141,9 @@ async fn judge() {
 
 #[entry]
 fn main() -> ! {
-    static EXECUTOR_OF_TASKS: StaticCell<Executor> = StaticCell::new();
     let mut core = cortex_m::Peripherals::take().unwrap();
     SIGNAL.enable(&mut core.NVIC, 2);
-    #[cfg(feature = "masked")]
-    let urgent = {
-        // SAFETY: no masked section relies on the priorities.
-        unsafe { core.NVIC.set_priority(EXECUTOR, 4 << 5) };
-        URGENT.start(EXECUTOR)
-    };
-    start_ticks(&mut core.SYST, &mut core.SCB, 400, 0);
-    EXECUTOR_OF_TASKS.init(Executor::new()).run(|tasks| {
-        // Interrupts may poll waits where masking was asked for; signalling needs none.
-        #[cfg(not(feature = "masked"))]
-        let urgent = tasks;
+    run(core, |tasks, urgent| {
         urgent.spawn(flagged(2).unwrap());
         urgent.spawn(flagged(3).unwrap());
         urgent.spawn(permitted().unwrap());
