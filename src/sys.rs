@@ -151,7 +151,7 @@ pub(crate) use loom::alloc::{alloc as allocate, dealloc as deallocate};
 pub(crate) const CHILDREN: (usize, usize) = (2, 0);
 /// A word; where asking who was woken begins to pay.
 #[cfg(not(testudo_loom))]
-pub(crate) const CHILDREN: (usize, usize) = (usize::BITS as usize, 16);
+pub(crate) const CHILDREN: (usize, usize) = (usize::BITS as usize, 30);
 
 /// How many predicates are run for one hold of the list flag, at most; and which of this thread's lots is the innermost.
 #[cfg(all(any(feature = "std", testudo_loom), not(feature = "critical-section")))]

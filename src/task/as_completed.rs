@@ -18,7 +18,7 @@ use super::{children::Row, ready::Claim};
 /// and so does whoever waits for something that one of them holds. Those that are done in the same poll come by number,
 /// going on behind the one that came last, so that no number keeps the others from their turn.
 ///
-/// Allocates nothing for up to 16 futures of a vector, one block otherwise.
+/// Allocates nothing for up to 30 futures of a vector, one block otherwise.
 ///
 /// # asyncio
 /// Same as `async for` over `asyncio.as_completed` (3.13). Differs in that the children start at the first poll, stand still
@@ -28,7 +28,7 @@ use super::{children::Row, ready::Claim};
 /// Cancel safe: an item that was not returned stays in the stream. Dropping the stream itself drops the children.
 ///
 /// # Interrupts
-/// A child of more than 16 must not be woken from an interrupt, as that may free memory.
+/// A child of more than 30 must not be woken from an interrupt, as that may free memory.
 ///
 /// # Panics
 /// Polling it does when a child does, and from then on. Polling it after its end gives `None` again.

@@ -17,13 +17,13 @@ use super::{
 /// Runs futures side by side on this task and returns their outputs, in the order of the futures.
 ///
 /// Takes a tuple of up to 12 futures, an array, a `Vec` or any iterator of futures; returns a tuple, an array or a `Vec`.
-/// Each poll makes one pass through the children, by number; in a vector of more than 16 only those that were woken are
+/// Each poll makes one pass through the children, by number; in a vector of more than 30 only those that were woken are
 /// polled. Outputs of type `Result` are returned as they are: see [`try_gather`].
 ///
 /// | list | heap | a wake-up costs |
 /// |---|---|---|
 /// | tuple, array | none | a poll of each child that is not done |
-/// | `Vec`, iterator, up to 16 | the outputs | the same |
+/// | `Vec`, iterator, up to 30 | the outputs | the same |
 /// | `Vec`, iterator | the outputs and one block, a byte for each child | a poll of the child that was woken |
 /// | any, with [`gather_in`] | none, or the outputs | a poll of the child that was woken |
 ///
@@ -35,7 +35,7 @@ use super::{
 /// Not cancel safe: dropping this future loses the outputs of the children that were done.
 ///
 /// # Interrupts
-/// A child of a `Vec` of more than 16 must not be woken from an interrupt, as that may free memory: use [`gather_in`].
+/// A child of a `Vec` of more than 30 must not be woken from an interrupt, as that may free memory: use [`gather_in`].
 ///
 /// # Panics
 /// When a child does; its siblings are dropped with the future, which panics if it is polled again. When polled after
@@ -97,7 +97,7 @@ pub fn gather_in<M, L: Gather<M>>(claim: Claim, list: L) -> L::AllIn {
 /// Not cancel safe: dropping this future loses the outputs of the children that were done.
 ///
 /// # Interrupts
-/// A child of a `Vec` of more than 16 must not be woken from an interrupt, as that may free memory: use
+/// A child of a `Vec` of more than 30 must not be woken from an interrupt, as that may free memory: use
 /// [`try_gather_in`].
 ///
 /// # Errors

@@ -623,8 +623,8 @@ fn allocations_are_the_outputs_and_one_block() {
         let (count, _) = allocations(|| probe.now(gather(futures)));
         count
     };
-    assert_eq!([cost(0), cost(1), cost(16)], [0, 1, 1]);
-    assert_eq!([cost(17), cost(1000), cost(100_000)], [2, 2, 2]);
+    assert_eq!([cost(0), cost(1), cost(30)], [0, 1, 1]);
+    assert_eq!([cost(31), cost(1000), cost(100_000)], [2, 2, 2]);
     assert_eq!(allocations(|| probe.now(gather([1, 2].map(std::future::ready)))).0, 0);
     assert_eq!(allocations(|| probe.now(gather((async { 1 }, async { 2 })))).0, 0);
     let claimed = claim();
