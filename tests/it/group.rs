@@ -23,7 +23,7 @@ use testudo::{
     task::{Cancelled, GroupError, GroupRun, LocalTaskGroup, TaskGroup, TaskHandle, timeout},
 };
 
-use crate::support::{Probe, allocations, panics};
+use crate::support::{Probe, allocations, in_a_child, panics};
 
 // ---- tools
 
@@ -764,6 +764,34 @@ fn the_first_of_several_panics_goes_on_and_all_children_are_dropped() {
         drop(run);
     });
     assert_eq!((text.as_str(), log.all().as_str()), ("drop", "boom boom boom"));
+}
+
+/// The same, and so does the waker of who awaits it.
+#[test]
+fn a_panic_of_a_waker_does_not_end_the_process_while_that_of_a_child_is_on_its_way() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("drop");
+        }
+    }
+    in_a_child("group::a_panic_of_a_waker_does_not_end_the_process_while_that_of_a_child_is_on_its_way", || {
+        let (probe, awaiting) = (Probe::new(), Probe::new());
+        let tg = LocalTaskGroup::<()>::new();
+        let bomb = Bomb;
+        let handle = Cell::new(None);
+        let run = probe.start(tg.run(async {
+            handle.set(Some(tg.spawn(async move {
+                let _bomb = bomb;
+                pending::<Result<(), ()>>().await
+            })));
+            pending::<Result<(), ()>>().await
+        }));
+        let mut handle = awaiting.start(handle.take().expect("it was spawned"));
+        awaiting.on_wake(|| panic!("wake"));
+        assert_eq!(panics(|| drop(run)), "drop");
+        assert_eq!((awaiting.wakes(), awaiting.ready(&mut handle)), (1, Err(Cancelled)));
+    });
 }
 
 /// P11, futures-rs #2387 and Oxide's RFD 609: children stand still while the consumer awaits something else.

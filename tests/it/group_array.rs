@@ -570,6 +570,22 @@ fn dropping_the_run_drops_the_block_and_then_the_children_and_keeps_no_waker() {
     });
 }
 
+/// A child without a handle has no use for the waker that a handle would cancel it with.
+#[test]
+fn a_run_that_moves_to_another_task_leaves_no_waker_behind() {
+    let (first, second) = (Probe::new(), Probe::new());
+    group!(tg: Tg<'_, (), &'static str, 1>);
+    let handle = RefCell::new(None);
+    let mut run = first.start(tg.run_pinned(async {
+        *handle.borrow_mut() = Some(add(tg, boxed(never(()))));
+        pending::<Never>().await
+    }));
+    assert!(first.kept() > 0);
+    drop(handle.take());
+    second.pends(&mut run);
+    assert_eq!(first.kept(), 0);
+}
+
 #[test]
 fn a_group_is_run_by_one_at_a_time() {
     group!(tg: Tg<'_, (), &str, 1>);

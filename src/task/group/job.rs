@@ -28,6 +28,7 @@ use futures_core::FusedFuture;
 
 use crate::{
     sys::{
+        Panics,
         atomic::{AtomicU8, Ordering::*},
         cell::UnsafeCell,
     },
@@ -275,9 +276,13 @@ impl<E> Child<E> {
             return Poll::Ready(error);
         }
         let header = self.job.header();
-        if !(steady && header.listens.get()) && self.job.word() & NO_HANDLE == 0 {
-            header.task.register(cx.waker());
-            header.listens.set(true);
+        if !(steady && header.listens.get()) {
+            if self.job.word() & NO_HANDLE == 0 {
+                header.task.register(cx.waker());
+                header.listens.set(true);
+            } else if header.listens.take() {
+                drop(header.task.take()); // of a task that may be another one by now
+            }
         }
         if self.is_cancelled() {
             self.cancel(); // by itself, or before it listened
@@ -296,7 +301,9 @@ impl<E> Child<E> {
         struct Tell<'a, E>(&'a Child<E>);
         impl<E> Drop for Tell<'_, E> {
             fn drop(&mut self) {
-                self.0.tell();
+                let mut panics = Panics::new(); // the waker's, perhaps while the future's is on its way
+                panics.catch(|| self.0.tell());
+                panics.resume();
             }
         }
         if self.job.word() & DONE == 0 {
@@ -340,10 +347,12 @@ impl<E> Drop for Child<E> {
         struct Leave(JobPtr);
         impl Drop for Leave {
             fn drop(&mut self) {
+                let mut panics = Panics::new();
                 if self.0.word() & NO_HANDLE == 0 && self.0.header().listens.get() {
-                    drop(self.0.header().task.take());
+                    panics.catch(|| drop(self.0.header().task.take()));
                 }
-                self.0.leave(NO_GROUP, NO_HANDLE);
+                panics.catch(|| self.0.leave(NO_GROUP, NO_HANDLE));
+                panics.resume();
             }
         }
         let _leave = Leave(self.job);
