@@ -146,12 +146,12 @@ pub(crate) use alloc::alloc::{alloc as allocate, dealloc as deallocate};
 #[cfg(all(feature = "alloc", testudo_loom))]
 pub(crate) use loom::alloc::{alloc as allocate, dealloc as deallocate};
 
-/// How many children have their bits in one word of a ready set, and how many are polled without one.
-#[cfg(testudo_loom)]
-pub(crate) const CHILDREN: (usize, usize) = (2, 0);
-/// A word; where asking who was woken begins to pay.
-#[cfg(not(testudo_loom))]
-pub(crate) const CHILDREN: (usize, usize) = (usize::BITS as usize, 30);
+/// How many children have their bits in one word of a ready set.
+pub(crate) const CHILDREN: usize = if cfg!(testudo_loom) { 2 } else { usize::BITS as usize };
+/// How many children of a vector, and how many futures of a keeper, are polled without asking who was woken: more would cost
+/// more than asking. A future in a shelter is claimed for each poll.
+#[cfg(feature = "alloc")]
+pub(crate) const FEW: (usize, usize) = if cfg!(testudo_loom) { (0, 0) } else { (30, 16) };
 
 /// How many predicates are run for one hold of the list flag, at most; and which of this thread's lots is the innermost.
 #[cfg(all(any(feature = "std", testudo_loom), not(feature = "critical-section")))]

@@ -11,7 +11,7 @@ use core::{
 
 use super::{State, each};
 use crate::{
-    sys::CHILDREN,
+    sys::FEW,
     task::ready::{Block, Claim, Few, Ready},
 };
 
@@ -48,7 +48,7 @@ impl<F: Future, T> Unpin for Row<F, T> {}
 impl<F: Future, T> Row<F, T> {
     pub(crate) fn new(futures: Vec<F>) -> Self {
         let len = futures.len();
-        let mem = if len <= CHILDREN.1 { Mem::Few(Few::new(len)) } else { Mem::Block(Block::fixed(len)) };
+        let mem = if len <= FEW.0 { Mem::Few(Few::new(len)) } else { Mem::Block(Block::fixed(len)) };
         Self::with(futures, mem)
     }
 

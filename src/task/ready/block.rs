@@ -49,7 +49,7 @@ pub use fixed::ReadyBlock;
 pub(super) use memory::Memory;
 
 /// Children in a group.
-pub(super) const BITS: usize = crate::sys::CHILDREN.0;
+pub(super) const BITS: usize = crate::sys::CHILDREN;
 /// The bits of all of them.
 pub(super) const ALL: usize = !0 >> (usize::BITS as usize - BITS);
 /// The alignment of a group: more than the highest bit number.

@@ -14,7 +14,7 @@ use super::{
 };
 #[cfg(feature = "alloc")]
 use crate::{
-    sys::CHILDREN,
+    sys::FEW,
     task::ready::{Block, Open, Ready},
 };
 
@@ -67,7 +67,7 @@ impl Exact {
     pub(super) fn pass(&mut self, home: &Home, cx: &mut Context<'_>, body: &mut impl Body) {
         let ready = match &mut self.ready {
             Some(ready) => ready,
-            None if home.allocates && home.len() > CHILDREN.1 => self.ready.insert(begin(home)),
+            None if home.allocates && home.len() > FEW.1 => self.ready.insert(begin(home)),
             None => return home.pass(cx),
         };
         admit(home, ready);

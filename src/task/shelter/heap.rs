@@ -31,7 +31,7 @@ use crate::{
 /// the two for ever. When the handle is dropped, the future stays, and the next keeper finishes it. Without a keeper it waits
 /// for one, and is dropped with the shelter.
 ///
-/// A keeper of up to 30 futures polls all of them when it is woken; one that ever had more polls its body and those futures that
+/// A keeper of up to 16 futures polls all of them when it is woken; one that ever had more polls its body and those futures that
 /// were woken, by a ready set: a few allocations, then one for each doubling.
 ///
 /// Declare it outside of what may be cancelled: above the `timeout`, the `select`, the `try_gather`. `'e` is what the futures
