@@ -312,8 +312,12 @@ impl<H: Handle<Target = Event>> Source for EventSource<H> {
         }
     }
 
-    fn is_in_line(&self, _: &mut Held<'_>, _: &Node) -> bool {
+    fn may_take(&self, _: Bits) -> bool {
         false // a set() that finds it notifies it
+    }
+
+    fn is_in_line(&self, _: &mut Held<'_>, _: &Node) -> bool {
+        false // the same
     }
 
     #[inline(always)]

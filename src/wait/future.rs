@@ -87,6 +87,12 @@ pub(crate) trait Source {
         false
     }
 
+    /// Whether a linked node that was offered nothing, when polled, may find something to take; the word's bits are these.
+    #[inline(always)]
+    fn may_take(&self, bits: Bits) -> bool {
+        self.admit(bits) != Admit::Wait
+    }
+
     /// Whether a linked node, when polled, may take what `admit` allows.
     fn is_in_line(&self, _held: &mut Held<'_>, _node: &Node) -> bool {
         true
@@ -205,11 +211,17 @@ impl<S: Source> Wait<S> {
     /// A later poll of a linked node: take it if it can be had, or leave the waker.
     #[inline(always)]
     fn poll_linked(&self, waker: &Waker) -> Phase {
+        let list = self.source.list();
+        let word = list.load();
+        let comes = !self.node.has_waker() || self.source.may_take(word.bits());
+        if !comes && list.is_still(word) && self.node.will_wake(waker) {
+            return Phase::WAITING; // I10 of word.rs
+        }
         let take = |bits| match self.source.admit(bits) {
             Admit::Take(bits) => Some(bits),
             _ => None,
         };
-        if let Some(word) = self.source.list().alone(&self.node) {
+        if let Some(word) = list.alone(&self.node) {
             if self.source.take_alone(word.bits()) {
                 return self.leave_taken(word);
             }
@@ -250,7 +262,7 @@ impl<S: Source> Wait<S> {
                     Err(back) => held = back,
                 }
             }
-            let known = self.node.will_wake(&mut held, waker);
+            let known = self.node.will_wake(waker);
             let done = match fresh.take() {
                 Some(waker) if !known => Some(self.node.replace_waker(&mut held, waker)),
                 unused => known.then_some(unused),

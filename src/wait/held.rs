@@ -289,19 +289,19 @@ impl<'h, 'a> Head<'h, 'a> {
     /// As `offer`, to the next behind a front, of which it is from here on (I9).
     #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn offer_in_front(&mut self) -> Option<Waker> {
-        let waker = self.node().links(|l| l.slot.take());
+        let waker = self.node().take_waker();
         self.node().set_word(IN_FRONT);
         waker
     }
 
     /// Offers it what it waits for: it is to be woken and keeps its place. None: it was offered before.
     pub(crate) fn offer(&mut self) -> Option<Waker> {
-        self.node().links(|l| l.slot.take())
+        self.node().take_waker()
     }
 
     /// Counts that somebody got in before it after it was offered its turn. Saturates.
     pub(crate) fn overtaken(&mut self) {
-        if self.node().links(|l| l.slot.is_empty()) {
+        if !self.node().has_waker() {
             self.node().count_overtaken();
         }
     }

@@ -197,6 +197,11 @@ impl<P: InLinePolicy> Source for InLine<P> {
         false
     }
 
+    #[inline]
+    fn may_take(&self, bits: Bits) -> bool {
+        bits.has(CLOSED) || self.is_there()
+    }
+
     /// T7.
     #[cfg_attr(feature = "std", inline(always))]
     fn take_alone(&self, bits: Bits) -> bool {

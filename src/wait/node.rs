@@ -1,50 +1,80 @@
 //! A waiter's entry in a list, and the links between entries.
 #![allow(unsafe_code)]
 // The labels are those declared in word.rs.
-use core::{cell::Cell, ptr, task::Waker};
+use core::{
+    cell::Cell,
+    mem::ManuallyDrop,
+    ptr,
+    task::{RawWakerVTable, Waker},
+};
 
 use super::{
     held::Held,
     phase::{Phase, Token},
 };
 use crate::sys::{
-    atomic::{AtomicU8, Ordering::*},
+    atomic::{AtomicPtr, AtomicU8, Ordering::*},
     cell::UnsafeCell,
 };
 
 pub(super) struct Links {
     pub(super) older: *mut Node,
     pub(super) newer: *mut Node,
-    pub(super) slot: Slot,
 }
 
-/// A waker; or, once it was taken, null, or what a [`Front`](super::front::Front) has to remember.
-pub(super) enum Slot {
-    Waker(Waker),
-    Word(*mut Node),
+/// A waker; or, once it was taken, null, or what a [`Front`](super::front::Front) has to remember. Atomics, because the owner
+/// looks at it without the flag too.
+struct Slot {
+    /// Null: there is no waker, and `data` is a word.
+    table: AtomicPtr<RawWakerVTable>,
+    data: AtomicPtr<()>,
 }
-
-const _: () = assert!(size_of::<Slot>() == size_of::<Waker>());
 
 impl Slot {
-    const EMPTY: Self = Self::Word(ptr::null_mut());
-
-    #[inline(always)]
-    pub(super) fn take(&mut self) -> Option<Waker> {
-        self.replace(Self::EMPTY)
+    fn empty() -> Self {
+        Self { table: AtomicPtr::new(ptr::null_mut()), data: AtomicPtr::new(ptr::null_mut()) }
     }
 
     #[inline(always)]
-    fn replace(&mut self, new: Self) -> Option<Waker> {
-        match core::mem::replace(self, new) {
-            Self::Waker(waker) => Some(waker),
-            Self::Word(_) => None,
+    fn table(&self) -> *mut RawWakerVTable {
+        self.table.load(Relaxed) // ORDER: relaxed: I2, I10
+    }
+
+    #[inline(always)]
+    fn data(&self) -> *mut () {
+        self.data.load(Relaxed) // ORDER: relaxed: I2, I10
+    }
+
+    #[inline(always)]
+    fn set(&self, table: *mut RawWakerVTable, data: *mut ()) {
+        self.table.store(table, Relaxed); // ORDER: relaxed: I2, I10
+        self.data.store(data, Relaxed); // ORDER: relaxed: I2, I10
+    }
+
+    #[inline(always)]
+    fn put(&self, waker: Waker) {
+        debug_assert!(self.is_empty(), "I10");
+        let waker = ManuallyDrop::new(waker);
+        self.set(ptr::from_ref(waker.vtable()).cast_mut(), waker.data().cast_mut());
+    }
+
+    #[inline(always)]
+    fn take(&self) -> Option<Waker> {
+        let table = self.table();
+        if table.is_null() {
+            return None;
         }
+        let data = self.data();
+        self.set(ptr::null_mut(), ptr::null_mut());
+        // SAFETY: I10: `put` has it from a waker.
+        let table: &'static RawWakerVTable = unsafe { &*table };
+        // SAFETY: I10: the parts of a waker that was put here and is in no other place.
+        Some(unsafe { Waker::new(data, table) })
     }
 
     #[inline(always)]
-    pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Word(_))
+    fn is_empty(&self) -> bool {
+        self.table().is_null()
     }
 }
 
@@ -65,6 +95,7 @@ impl Tags {
 /// One waiter; the first field of every wait future.
 pub(crate) struct Node {
     links: UnsafeCell<Links>,
+    slot: Slot,
     tags: UnsafeCell<Tags>,
     phase: AtomicU8,
     /// The owner's: it was pushed on an empty list (T5).
@@ -75,7 +106,8 @@ impl Node {
     #[inline(always)]
     pub(crate) fn new(phase: Phase) -> Self {
         Self {
-            links: UnsafeCell::new(Links { older: ptr::null_mut(), newer: ptr::null_mut(), slot: Slot::EMPTY }),
+            links: UnsafeCell::new(Links { older: ptr::null_mut(), newer: ptr::null_mut() }),
+            slot: Slot::empty(),
             tags: UnsafeCell::new(Tags::NONE),
             phase: AtomicU8::new(phase.0),
             alone: Cell::new(false),
@@ -155,7 +187,26 @@ impl Node {
 
     /// The waker that is left in a node that is in no list.
     pub(crate) fn retire(&self) -> Option<Waker> {
-        self.links(|l| l.slot.take())
+        self.slot.take()
+    }
+
+    /// Gives a node that is in no list, and has no waker, one.
+    #[inline(always)]
+    pub(super) fn put_waker(&self, waker: Waker) {
+        self.slot.put(waker);
+    }
+
+    /// Whether a linked node has a waker that would wake the same task. The owner may ask without the flag (I10).
+    #[inline(always)]
+    pub(super) fn will_wake(&self, waker: &Waker) -> bool {
+        ptr::eq(self.slot.table(), waker.vtable()) && ptr::eq(self.slot.data(), waker.data())
+    }
+}
+
+impl Drop for Node {
+    #[inline]
+    fn drop(&mut self) {
+        drop(self.retire());
     }
 }
 
@@ -178,39 +229,43 @@ impl Node {
 
     /// Gives a linked node a new waker in exchange; a node without one had been offered its turn and was overtaken.
     pub(crate) fn replace_waker(&self, _held: &mut Held<'_>, waker: Waker) -> Option<Waker> {
-        let old = self.links(|l| l.slot.replace(Slot::Waker(waker)));
+        let old = self.take_waker();
+        self.put_waker(waker);
         if old.is_none() {
             self.count_overtaken();
         }
         old
     }
 
-    /// Whether the waker in a linked node would wake the same task.
-    pub(crate) fn will_wake(&self, _held: &mut Held<'_>, waker: &Waker) -> bool {
-        self.links(|l| matches!(&l.slot, Slot::Waker(mine) if mine.will_wake(waker)))
+    /// The waker of a linked node. None: it was offered what it waits for.
+    #[inline(always)]
+    pub(super) fn take_waker(&self) -> Option<Waker> {
+        self.slot.take()
     }
 
     /// Whether a linked node was offered what it waits for, and has not been polled since.
+    #[inline(always)]
     pub(crate) fn is_offered(&self, _held: &mut Held<'_>) -> bool {
-        self.links(|l| l.slot.is_empty())
+        !self.has_waker()
+    }
+
+    /// Whether a linked node has a waker. The owner may ask without the flag.
+    #[inline(always)]
+    pub(super) fn has_waker(&self) -> bool {
+        !self.slot.is_empty()
     }
 
     /// What a linked node has in the place of its waker, null if it has one.
     #[inline(always)]
     pub(super) fn word(&self) -> *mut Node {
-        self.links(|l| match l.slot {
-            Slot::Word(word) => word,
-            Slot::Waker(_) => ptr::null_mut(),
-        })
+        if self.slot.is_empty() { self.slot.data().cast() } else { ptr::null_mut() }
     }
 
     /// As `word` says from here on, of a linked node without a waker.
     #[inline(always)]
     pub(super) fn set_word(&self, new: *mut Node) {
-        self.links(|l| match &mut l.slot {
-            Slot::Word(word) => *word = new,
-            Slot::Waker(_) => debug_assert!(false, "I9"),
-        });
+        debug_assert!(self.slot.is_empty(), "I9");
+        self.slot.set(ptr::null_mut(), new.cast());
     }
 
     /// Whether its owner put a linked node aside, and no notifier has moved it.
@@ -235,7 +290,7 @@ pub(super) unsafe fn notify(node: *mut Node, token: Option<Token>) -> Option<Wak
     if let Some(token) = token {
         node.set_tags(Tags { token, ..node.tags() });
     }
-    let waker = node.links(|l| l.slot.take());
+    let waker = node.take_waker();
     node.set_phase(Phase::NOTIFIED);
     waker
 }

@@ -7,7 +7,7 @@ use super::{
     batch::Batch,
     held::Held,
     lot::Lot,
-    node::{Links, Node, Slot, Tags, at, complete, notify, unlink_inner},
+    node::{Links, Node, Tags, at, complete, notify, unlink_inner},
     phase::{Phase, Token},
     word::Word,
 };
@@ -104,7 +104,8 @@ impl Side {
             // SAFETY: I2: linked, flag held.
             unsafe { at(last) }.links(|l| core::mem::replace(&mut l.newer, me))
         };
-        node.links(|l| *l = Links { older: last, newer: first, slot: Slot::Waker(waker) });
+        node.put_waker(waker);
+        node.links(|l| *l = Links { older: last, newer: first });
         node.set_tags(Tags { asks, aside: true, ..Tags::NONE });
         node.alone.set(false);
         node.set_phase(Phase::WAITING);

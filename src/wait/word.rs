@@ -11,8 +11,8 @@
 //                 T2 hold      w -> w | FLAG                        T3 publish  w -> newest | bits (FLAG off)
 //                 T4 change    bits, or the newest node, under FLAG T5 leave    me | bits -> null | new bits, if pushed alone
 // INVARIANTS  I1 a linked node is valid and stays where it is until it is unlinked: its future unlinks it before it dies.
-//             I2 links, wakers and tags of linked nodes are touched only by the holder of FLAG (`&mut Held`); a node's
-//                owner may touch them while the node is in no list.
+//             I2 links, wakers and tags of linked nodes are touched only by the holder of FLAG (`&mut Held`), but for I10; a
+//                node's owner may touch them while the node is in no list.
 //             I3 a node's phase leaves Waiting only under FLAG, and comes back to it from Claimed with or without; storing
 //                Notified is the notifier's last access to the node.
 //             I4 the node in the word was linked by its push; all nodes are reached from it through `older`.
@@ -25,6 +25,8 @@
 //             I9 the nodes that have a word in the place of their wakers are the oldest, in a row: the front. The first of
 //                them has the address of the last; the last, if it is another, has what all of them take, and one. Until
 //                the line is closed, which is when they go one by one.
+//             I10 a node's waker is put there by its owner alone, and taken out, under FLAG, by who is about to wake it. So an owner
+//                that finds it there, having seen all that was done under FLAG until then, has not been told of anything.
 // EDGES       E1 T1 (release) -> T2 (acquire): the holder sees the links, waker and tags of every pushed node.
 //             E2 T3 (release) -> T2 (acquire): one holder sees what the last one did.
 //             E3 Notified (release) -> owner's load (acquire): the owner sees its token, and the notifier is done with the node.
@@ -33,7 +35,7 @@ use core::{fmt, ptr, task::Waker};
 use super::{
     batch::Batch,
     held::Held,
-    node::{Node, Slot, at},
+    node::{Node, at},
     phase::Phase,
     side::Chain,
 };
@@ -151,6 +153,12 @@ impl WaitList {
         self.swap(from, Word::new(from.node(), bits))
     }
 
+    /// Whether the word is that one and nobody holds the flag; what was done under it before is seen then. One RMW.
+    #[inline(always)]
+    pub(super) fn is_still(&self, word: Word) -> bool {
+        !word.is_held() && self.swap(word, word).is_ok()
+    }
+
     #[cfg_attr(feature = "std", inline(always))]
     #[cfg_attr(not(feature = "std"), inline(never))] // smaller
     pub(super) fn swap(&self, from: Word, to: Word) -> Result<(), Word> {
@@ -249,7 +257,7 @@ impl WaitList {
         // SAFETY: (a).
         let node = unsafe { at(me) };
         debug_assert_eq!(me.addr() & Bits::MASK, 0);
-        node.links(|l| l.slot = Slot::Waker(waker));
+        node.put_waker(waker);
         let spin = Spin::new();
         loop {
             let to = match admit(word.bits()) {

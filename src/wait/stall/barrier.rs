@@ -31,7 +31,7 @@ fn case(nth: usize, doing: Doing, waiters: usize, calls: &[bool]) -> bool {
     let (shared, taken, turn) = (&barrier, &mut busy, &mut arrived);
     let op = move || match doing {
         Cancel(_) => *taken = None,
-        PollAgain(_) | Arrive | Trip => *turn = taken.as_mut().unwrap().poll(),
+        PollAgain(_) | Arrive | Trip => *turn = taken.as_mut().unwrap().poll_elsewhere(),
         Abort => shared.abort(),
         Reset => shared.reset(),
     };
@@ -76,7 +76,7 @@ fn signals_pass_a_cancelled_wait() {
 }
 
 #[test]
-fn signals_pass_a_wait_that_is_polled_again() {
+fn signals_pass_a_wait_that_another_task_polls() {
     (0..3).for_each(|at| check(PollAgain(at), 3));
 }
 

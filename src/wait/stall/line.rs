@@ -120,7 +120,7 @@ mod semaphore {
         let (shared, busy, late) = (&semaphore, &mut line.busy, &mut line.late);
         let op = move || match doing {
             Cancel(_) => *busy = None,
-            PollAgain(_) => drop(busy.as_mut().unwrap().1.poll()),
+            PollAgain(_) => drop(busy.as_mut().unwrap().1.poll_elsewhere()),
             Supply(n) => shared.add_permits(n),
             Close => drop(shared.close()),
         };
@@ -163,7 +163,7 @@ mod queue {
         let (shared, busy, late) = (&queue, &mut line.busy, &mut line.late);
         let op = move || match doing {
             Cancel(_) => *busy = None,
-            PollAgain(_) => drop(busy.as_mut().unwrap().1.poll()),
+            PollAgain(_) => drop(busy.as_mut().unwrap().1.poll_elsewhere()),
             Supply(n) => put(shared, n),
             Close => drop(shared.close()),
         };
@@ -206,7 +206,7 @@ mod queue {
                 let (shared, busy, late) = (&queue, &mut line.busy, &mut line.late);
                 let op = move || match doing {
                     Cancel(_) => *busy = None,
-                    _ => drop(busy.as_mut().unwrap().1.poll()),
+                    _ => drop(busy.as_mut().unwrap().1.poll_elsewhere()),
                 };
                 let reached = stop_at(nth, op, |others| {
                     call_all(others, &[Call::Come], Some(late), |_| unreachable!("polled by itself"));
@@ -260,7 +260,7 @@ mod rwlock {
         let (shared, busy, late) = (&lock, &mut line.busy, &mut line.late);
         let op = move || match doing {
             Cancel(_) => *busy = None,
-            PollAgain(_) => drop(busy.as_mut().unwrap().1.poll()),
+            PollAgain(_) => drop(busy.as_mut().unwrap().1.poll_elsewhere()),
             _ => drop(releases),
         };
         let reached = stop_at(nth, op, |others| {

@@ -37,7 +37,7 @@ fn case(nth: usize, doing: Doing, waiters: usize) -> bool {
     let (shared, taken) = (&cell, &mut busy);
     let op = move || match doing {
         Cancel(_) => *taken = None,
-        PollAgain(_) | Park => drop(taken.as_mut().unwrap().poll()),
+        PollAgain(_) | Park => drop(taken.as_mut().unwrap().poll_elsewhere()),
         GiveUp => drop(gives_up),
         Set => shared.set(7).unwrap(),
     };
@@ -71,7 +71,7 @@ fn signals_pass_a_cancelled_wait() {
 }
 
 #[test]
-fn signals_pass_a_wait_that_is_polled_again() {
+fn signals_pass_a_wait_that_another_task_polls() {
     (0..4).for_each(|at| check(PollAgain(at), 4));
 }
 
