@@ -3,13 +3,13 @@
 use std::hint::black_box;
 
 use testudo_benches::entries;
-use testudo_benches::harness::{self, Row, Sample, time};
+use testudo_benches::harness::{self, Entry, Row, Sample};
 use testudo_benches::peers::group::*;
 
 /// Children are spawned and joined. Counts children.
 fn spawn_join<G: Group>(n: u64, children: usize, yields: usize) -> Sample {
     let executor = G::executor();
-    let mut sample = time(n.div_ceil(children as u64), || {
+    let mut sample = G::time(n.div_ceil(children as u64), || {
         let sum = G::run(black_box(&executor), children, yields);
         assert_eq!(sum, children * (children - 1) / 2);
     });
@@ -25,29 +25,41 @@ fn yield_once<G: Group>(n: u64, children: usize) -> Sample {
     spawn_join::<G>(n, children, 1)
 }
 
+/// The peers that can have so many children: an array has its places in its type, a blocked thread is for few.
+macro_rules! groups {
+    ($body:ident, $children:expr) => {{
+        let mut entries: Vec<Entry> = match $children {
+            1 => entries![$body: TestudoArray<1>, Scoped],
+            8 => entries![$body: TestudoArray<8>, Scoped],
+            64 => entries![$body: TestudoArray<64>, Scoped],
+            1_024 => entries![$body: Scoped],
+            _ => Vec::new(),
+        };
+        entries.splice(..0, entries![$body: Testudo, TestudoSpawned, JoinSet, TaskTracker, Unordered, Moro]);
+        entries
+    }};
+}
+
 /// The rows of this file.
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for children in [1, 8, 64, 1_024, 100_000, 1_000_000] {
-        let counted = (children as u64).max(1_000) * u64::from(children < 100_000);
-        let mut entries = entries![yield_once: Testudo, TestudoSpawned, JoinSet, TaskTracker, Unordered, Moro];
-        entries.extend(match children {
-            1 => entries![yield_once: TestudoArray<1>],
-            8 => entries![yield_once: TestudoArray<8>],
-            64 => entries![yield_once: TestudoArray<64>],
-            _ => Vec::new(),
-        });
-        let what = "N children are spawned, yield once, and are joined: for each child";
-        rows.push(Row { arg: children, counted, ..Row::new(format!("group/yield_once_{children}"), what, entries) });
-        let mut entries = entries![all_ready: Testudo, TestudoSpawned, JoinSet, TaskTracker, Unordered, Moro];
-        entries.extend(match children {
-            1 => entries![all_ready: TestudoArray<1>],
-            8 => entries![all_ready: TestudoArray<8>],
-            64 => entries![all_ready: TestudoArray<64>],
-            _ => Vec::new(),
-        });
-        let what = "N children are spawned, are ready at once, and are joined: for each child";
-        rows.push(Row { arg: children, counted, ..Row::new(format!("group/all_ready_{children}"), what, entries) });
+        for (name, what, entries) in [
+            (
+                "yield_once",
+                "N children are spawned, yield once, and are joined: for each child",
+                groups!(yield_once, children),
+            ),
+            (
+                "all_ready",
+                "N children are spawned, are ready at once, and are joined: for each child",
+                groups!(all_ready, children),
+            ),
+        ] {
+            let row = Row::new(format!("group/{name}_{children}"), what, entries);
+            let counted = (children as u64).max(1_000) * u64::from(children < 100_000);
+            rows.push(Row { arg: children, counted, ..row });
+        }
     }
     rows
 }

@@ -226,11 +226,19 @@ struct Line {
 /// The figure of a round is the best of so many slices: on a shared machine the others were interrupted.
 const SLICES: usize = 5;
 
+/// A row that has taken as long as so many slices gets a third of its rounds: a million children take a second for each peer.
+const PATIENCE: u32 = 1_000;
+
 /// Runs the peers in turn, round after round, so that a slow spell of the machine hits them all.
 fn measure(row: &Row, options: &Options) -> Vec<Line> {
+    let start = Instant::now();
     let calls: Vec<u64> = row.entries.iter().map(|entry| calls(row, entry, options.slice)).collect();
     let mut rounds: Vec<Vec<Vec<f64>>> = vec![Vec::new(); row.entries.len()];
-    for _ in 0..options.rounds {
+    for round in 0..options.rounds {
+        if row.unit == Unit::Nanos && round >= options.rounds.div_ceil(3) && start.elapsed() > options.slice * PATIENCE
+        {
+            break;
+        }
         for ((entry, &calls), rounds) in row.entries.iter().zip(&calls).zip(&mut rounds) {
             let slices = if row.unit == Unit::Mops || calls == 1 { 1 } else { SLICES };
             let slice = |_| {

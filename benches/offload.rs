@@ -1,6 +1,7 @@
 //! Blocking work on threads: what the way there and back costs, by pool; and what a job is made of, on one thread.
 
 use std::cell::Cell;
+use std::fmt::Debug;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
@@ -8,7 +9,8 @@ use std::task::Context;
 use std::time::Instant;
 
 use testudo::run::{BlockingPool, Job, Pool, block_on, offload};
-use testudo_benches::harness::{self, Entry, Role, Row, Sample, time};
+use testudo_benches::entries;
+use testudo_benches::harness::{self, Entry, Peer, Role, Row, Sample, time};
 use testudo_benches::poll::{pending, ready, waker};
 
 fn entry(peer: &'static str, role: Role, body: harness::Body) -> Entry {
@@ -51,47 +53,89 @@ fn tokio_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().expect("tokio starts")
 }
 
+/// `arg` is the row: one after the other, or 64 at a time.
+fn rounds<F: Future<Output = u64>>(n: u64, arg: usize, make: impl FnMut(u64) -> F) -> Sample {
+    if arg == 0 { trips(n, make) } else { stream(n, make) }
+}
+
 fn tokio_own(n: u64, arg: usize) -> Sample {
     let runtime = tokio_runtime();
     let _inside = runtime.enter();
     let pool = |job: Job| drop(tokio::task::spawn_blocking(move || job.run()));
-    if arg == 0 { trips(n, |item| through(&pool, item)) } else { stream(n, |item| through(&pool, item)) }
+    rounds(n, arg, |item| through(&pool, item))
 }
 
 fn tokio_peer(n: u64, arg: usize) -> Sample {
     let runtime = tokio_runtime();
     let _inside = runtime.enter();
-    let make = |item| {
+    rounds(n, arg, |item| {
         let work = tokio::task::spawn_blocking(move || black_box(item));
         async { work.await.expect("the pool lives") }
-    };
-    if arg == 0 { trips(n, make) } else { stream(n, make) }
+    })
 }
 
 fn blocking_own(n: u64, arg: usize) -> Sample {
-    let make = |item| through(&BlockingPool, item);
-    if arg == 0 { trips(n, make) } else { stream(n, make) }
+    rounds(n, arg, |item| through(&BlockingPool, item))
 }
 
 fn blocking_peer(n: u64, arg: usize) -> Sample {
-    let make = |item| blocking::unblock(move || black_box(item));
-    if arg == 0 { trips(n, make) } else { stream(n, make) }
+    rounds(n, arg, |item| blocking::unblock(move || black_box(item)))
 }
 
 fn rayon_own(n: u64, arg: usize) -> Sample {
     let pool = |job: Job| rayon::spawn(move || job.run());
-    if arg == 0 { trips(n, |item| through(&pool, item)) } else { stream(n, |item| through(&pool, item)) }
+    rounds(n, arg, |item| through(&pool, item))
 }
 
 fn rayon_peer(n: u64, arg: usize) -> Sample {
-    let make = |item| {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        rayon::spawn(move || {
-            let _ = sender.send(black_box(item));
-        });
+    rounds(n, arg, |item| {
+        let (send, receiver) = TokioOneshot::open();
+        rayon::spawn(move || send(black_box(item)));
         async { receiver.await.expect("the pool lives") }
-    };
-    if arg == 0 { trips(n, make) } else { stream(n, make) }
+    })
+}
+
+/// A channel for the output of one job.
+trait Oneshot: Peer {
+    type Closed: Debug + PartialEq;
+
+    fn open() -> (impl FnOnce(u64) + Send + 'static, impl Future<Output = Result<u64, Self::Closed>> + Send);
+}
+
+struct TokioOneshot;
+
+impl Peer for TokioOneshot {
+    const NAME: &'static str = "tokio oneshot + Box";
+}
+
+impl Oneshot for TokioOneshot {
+    type Closed = tokio::sync::oneshot::error::RecvError;
+
+    fn open() -> (impl FnOnce(u64) + Send + 'static, impl Future<Output = Result<u64, Self::Closed>> + Send) {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let send = move |item| {
+            let _ = sender.send(item);
+        };
+        (send, receiver)
+    }
+}
+
+struct FuturesOneshot;
+
+impl Peer for FuturesOneshot {
+    const NAME: &'static str = "futures oneshot + Box";
+}
+
+impl Oneshot for FuturesOneshot {
+    type Closed = futures_channel::oneshot::Canceled;
+
+    fn open() -> (impl FnOnce(u64) + Send + 'static, impl Future<Output = Result<u64, Self::Closed>> + Send) {
+        let (sender, receiver) = futures_channel::oneshot::channel();
+        let send = move |item| {
+            let _ = sender.send(item);
+        };
+        (send, receiver)
+    }
 }
 
 /// A job is made, awaited, run on this thread, and its output taken.
@@ -109,30 +153,12 @@ fn inline_own(n: u64, _: usize) -> Sample {
 }
 
 /// The same with a closure in a box and a channel.
-fn inline_tokio(n: u64, _: usize) -> Sample {
+fn inline_boxed<O: Oneshot>(n: u64, _: usize) -> Sample {
     let waker = waker();
     let cx = &mut Context::from_waker(&waker);
     time(n, || {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let job: Box<dyn FnOnce() + Send> = Box::new(move || {
-            let _ = sender.send(black_box(7));
-        });
-        let mut work = pin!(receiver);
-        pending(work.as_mut(), cx);
-        job();
-        assert_eq!(ready(work, cx), Ok(7));
-    })
-}
-
-/// The same with another channel.
-fn inline_futures(n: u64, _: usize) -> Sample {
-    let waker = waker();
-    let cx = &mut Context::from_waker(&waker);
-    time(n, || {
-        let (sender, receiver) = futures_channel::oneshot::channel();
-        let job: Box<dyn FnOnce() + Send> = Box::new(move || {
-            let _ = sender.send(black_box(7));
-        });
+        let (send, receiver) = O::open();
+        let job: Box<dyn FnOnce() + Send> = Box::new(move || send(black_box(7)));
         let mut work = pin!(receiver);
         pending(work.as_mut(), cx);
         job();
@@ -152,14 +178,12 @@ fn cancel_own(n: u64, _: usize) -> Sample {
     })
 }
 
-fn cancel_tokio(n: u64, _: usize) -> Sample {
+fn cancel_boxed<O: Oneshot>(n: u64, _: usize) -> Sample {
     let waker = waker();
     let cx = &mut Context::from_waker(&waker);
     time(n, || {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let job: Box<dyn FnOnce() + Send> = Box::new(move || {
-            let _ = sender.send(black_box(7));
-        });
+        let (send, receiver) = O::open();
+        let job: Box<dyn FnOnce() + Send> = Box::new(move || send(black_box(7)));
         pending(pin!(receiver), cx);
         job();
     })
@@ -167,51 +191,35 @@ fn cancel_tokio(n: u64, _: usize) -> Sample {
 
 /// The rows of this file.
 pub(crate) fn rows() -> Vec<Row> {
+    let inline = |name, what, own, peers: Vec<Entry>| {
+        Row::new(name, what, [vec![entry("testudo offload", Role::Own, own)], peers].concat())
+    };
     let mut rows = vec![
-        Row::new(
+        inline(
             "offload/inline",
             "a job is made, awaited, run on the same thread, its output taken",
-            vec![
-                entry("testudo offload", Role::Own, inline_own),
-                entry("tokio oneshot + Box", Role::Peer, inline_tokio),
-                entry("futures oneshot + Box", Role::Peer, inline_futures),
-            ],
+            inline_own,
+            entries![inline_boxed: TokioOneshot, FuturesOneshot],
         ),
-        Row::new(
+        inline(
             "offload/cancel_waiting",
             "a job is made, awaited, its future dropped, and then the job run",
-            vec![
-                entry("testudo offload", Role::Own, cancel_own),
-                entry("tokio oneshot + Box", Role::Peer, cancel_tokio),
-            ],
+            cancel_own,
+            entries![cancel_boxed: TokioOneshot, FuturesOneshot],
         ),
     ];
-    let pools: [(&str, [Entry; 2]); 3] = [
-        (
-            "tokio",
-            [entry("testudo offload", Role::Own, tokio_own), entry("tokio spawn_blocking", Role::Peer, tokio_peer)],
-        ),
-        (
-            "blocking",
-            [
-                entry("testudo BlockingPool", Role::Own, blocking_own),
-                entry("blocking unblock", Role::Peer, blocking_peer),
-            ],
-        ),
-        (
-            "rayon",
-            [
-                entry("testudo offload", Role::Own, rayon_own),
-                entry("rayon spawn + tokio oneshot", Role::Peer, rayon_peer),
-            ],
-        ),
+    let pools: [(&str, [(&str, harness::Body); 2]); 3] = [
+        ("tokio", [("testudo offload", tokio_own), ("tokio spawn_blocking", tokio_peer)]),
+        ("blocking", [("testudo BlockingPool", blocking_own), ("blocking unblock", blocking_peer)]),
+        ("rayon", [("testudo offload", rayon_own), ("rayon spawn + tokio oneshot", rayon_peer)]),
     ];
-    for (pool, entries) in pools {
+    for (pool, [(own, own_body), (peer, peer_body)]) in pools {
+        let entries = vec![entry(own, Role::Own, own_body), entry(peer, Role::Peer, peer_body)];
         for (arg, name, what) in [
             (0, "trip", "to a thread of the pool and back, one after the other"),
             (1, "stream", "to a thread of the pool and back, 64 at a time"),
         ] {
-            let row = Row::new(format!("offload/{pool}_{name}"), what, entries.to_vec());
+            let row = Row::new(format!("offload/{pool}_{name}"), what, entries.clone());
             rows.push(Row { arg, counted: 0, ..row });
         }
     }

@@ -7,7 +7,7 @@ cargo fmt --version >/dev/null && cargo clippy --version >/dev/null || rustup co
 target_dir style
 
 cargo fmt --all --check
-for package in tests/firmware tests/firmware/sizes examples/embassy; do (cd $package && cargo fmt --check); done
+for package in tests/firmware tests/firmware/sizes examples/embassy benches/recorders; do (cd $package && cargo fmt --check); done
 (cd tests/wasm && cargo fmt --check --all)
 
 # The library alone: the crate's dev-dependency on itself turns std and sim on as soon as tests are compiled. A crate is

@@ -4,13 +4,15 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Instant;
 
+use async_scoped::TokioScope;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use testudo::run::block_on;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::harness::{Peer, Role};
+use crate::harness::{self, Peer, Role, Sample};
 
 /// A crate's way to start children and to wait for them, on one thread.
 pub trait Group: Peer {
@@ -22,6 +24,11 @@ pub trait Group: Peer {
 
     /// Starts `n` children, of which each yields `yields` times, waits for all, and returns the sum of what they return.
     fn run(executor: &Self::Executor, n: usize, yields: usize) -> usize;
+
+    /// Times `n` groups. In processor time of this thread, where all is done on it.
+    fn time(n: u64, group: impl FnMut()) -> Sample {
+        harness::time(n, group)
+    }
 }
 
 /// A child.
@@ -238,5 +245,34 @@ impl Group for Moro {
             }
             sum
         }))
+    }
+}
+
+peer! {
+    /// `async_scoped::TokioScope`: the children run on a worker thread, and the one that spawned them is blocked until all are done.
+    Scoped, "async-scoped (blocks its thread)", Peer
+}
+
+impl Group for Scoped {
+    type Executor = Runtime;
+
+    /// Of several threads, which it insists on, that is to say of one beside this one.
+    fn executor() -> Runtime {
+        Builder::new_multi_thread().worker_threads(1).build().expect("a runtime")
+    }
+
+    fn run(runtime: &Runtime, n: usize, yields: usize) -> usize {
+        let _inside = runtime.enter();
+        let ((), outcomes) = TokioScope::scope_and_block(|scope| {
+            (0..n).for_each(|n| scope.spawn(child(n, yields)));
+        });
+        outcomes.into_iter().map(|outcome| outcome.expect("no panic")).sum()
+    }
+
+    /// In real time: two threads share the work, and the time of either leaves out what the other does.
+    fn time(n: u64, mut group: impl FnMut()) -> Sample {
+        let start = Instant::now();
+        (0..n).for_each(|_| group());
+        Sample::new(n, start.elapsed())
     }
 }

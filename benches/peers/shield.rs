@@ -1,5 +1,6 @@
 //! Futures that are finished whoever waits for them.
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::{Pin, pin};
@@ -86,76 +87,68 @@ macro_rules! adapter {
     };
 }
 
+/// Polls each future where it is, as often as it takes.
+fn polled<F: Future<Output = u64>>(n: u64, course: Course, make: impl Fn(Work) -> F) -> Sample {
+    let waker = waker();
+    let cx = &mut Context::from_waker(&waker);
+    time(n, || {
+        let mut work = pin!(black_box(make(course.work())));
+        if course != Course::Ready {
+            pending(work.as_mut(), cx);
+        }
+        assert_eq!(ready(work, cx), 8);
+    })
+}
+
 adapter!(
     /// Not protected: polled where it is.
-    Bare, "a bare poll", Role::Floor, |n, course| {
-        let waker = waker();
-        let cx = &mut Context::from_waker(&waker);
-        time(n, || {
-            let mut work = pin!(black_box(course.work()));
-            if course != Course::Ready {
-                pending(work.as_mut(), cx);
-            }
-            assert_eq!(ready(work, cx), 8);
-        })
-    }
+    Bare, "a bare poll", Role::Floor, |n, course| polled(n, course, |work| work)
 );
 
 adapter!(
     /// Not protected: in a box, of a type that is not known.
     Boxed, "Pin<Box<dyn Future>>", Role::Floor, |n, course| {
-        let waker = waker();
-        let cx = &mut Context::from_waker(&waker);
-        time(n, || {
-            let mut work: Pin<Box<dyn Future<Output = u64>>> = black_box(Box::pin(course.work()));
-            if course != Course::Ready {
-                pending(pin!(&mut work), cx);
-            }
-            assert_eq!(ready(pin!(work), cx), 8);
-        })
+        polled(n, course, |work| -> Pin<Box<dyn Future<Output = u64>>> { Box::pin(work) })
     }
 );
+
+/// Shields each future and waits for its handle, or drops that and drains the shelter.
+fn shielded<E: Debug + PartialEq, H: Future<Output = Result<u64, E>>, D: Future>(
+    n: u64,
+    course: Course,
+    shield: impl Fn(Work) -> Option<H>,
+    drain: impl Fn() -> D,
+) -> Sample {
+    let waker = waker();
+    let cx = &mut Context::from_waker(&waker);
+    time(n, || {
+        let mut handle = pin!(shield(course.work()));
+        if course != Course::Ready {
+            pending(handle.as_mut().as_pin_mut().expect("a handle"), cx);
+        }
+        if course == Course::Cancelled {
+            handle.set(None);
+            ready(pin!(drain()), cx);
+        } else {
+            assert_eq!(ready(handle.as_mut().as_pin_mut().expect("a handle"), cx), Ok(8));
+        }
+    })
+}
 
 adapter!(
     /// This crate's shelter.
     Testudo, "testudo Shelter", Role::Own, |n, course| {
-        let waker = waker();
-        let cx = &mut Context::from_waker(&waker);
         let shelter = Shelter::new();
-        time(n, || {
-            let mut handle = pin!(Some(black_box(&shelter).shield(course.work())));
-            if course != Course::Ready {
-                pending(handle.as_mut().as_pin_mut().expect("a handle"), cx);
-            }
-            if course == Course::Cancelled {
-                handle.set(None);
-                ready(pin!(shelter.drain()), cx);
-            } else {
-                assert_eq!(ready(handle.as_mut().as_pin_mut().expect("a handle"), cx), Ok(8));
-            }
-        })
+        shielded(n, course, |work| Some(black_box(&shelter).shield(work)), || shelter.drain())
     }
 );
 
 adapter!(
     /// This crate's shelter without an allocator.
     TestudoArray, "testudo ShelterArray", Role::Own, |n, course| {
-        let waker = waker();
-        let cx = &mut Context::from_waker(&waker);
         let shelter = pin!(ShelterArray::<Work, 4>::new());
         let shelter = shelter.as_ref();
-        time(n, || {
-            let mut handle = pin!(black_box(shelter).shield_pinned(course.work()).ok());
-            if course != Course::Ready {
-                pending(handle.as_mut().as_pin_mut().expect("a handle"), cx);
-            }
-            if course == Course::Cancelled {
-                handle.set(None);
-                ready(pin!(shelter.drain()), cx);
-            } else {
-                assert_eq!(ready(handle.as_mut().as_pin_mut().expect("a handle"), cx), Ok(8));
-            }
-        })
+        shielded(n, course, |work| black_box(shelter).shield_pinned(work).ok(), || shelter.drain())
     }
 );
 
@@ -252,6 +245,17 @@ pub trait Scoped: Peer {
     fn run(n: u64) -> Sample;
 }
 
+/// Acquires each resource, and releases it by a future that is ready.
+fn released<F: Future>(n: u64, acquire: impl Fn() -> F) -> Sample {
+    let waker = waker();
+    let cx = &mut Context::from_waker(&waker);
+    time(n, || drop(ready(pin!(acquire()), cx)))
+}
+
+async fn release(resource: u64, _: Exit) {
+    black_box(resource);
+}
+
 /// This crate's guard.
 pub struct TestudoGuard;
 
@@ -262,15 +266,8 @@ impl Peer for TestudoGuard {
 
 impl Scoped for TestudoGuard {
     fn run(n: u64) -> Sample {
-        let waker = waker();
-        let cx = &mut Context::from_waker(&waker);
         let shelter = Shelter::new();
-        time(n, || {
-            let guard = black_box(&shelter).guard(black_box(7_u64), |r, _: Exit| async move {
-                black_box(r);
-            });
-            ready(pin!(guard.close()), cx);
-        })
+        released(n, || black_box(&shelter).guard(black_box(7), release).close())
     }
 }
 
@@ -284,16 +281,9 @@ impl Peer for TestudoArrayGuard {
 
 impl Scoped for TestudoArrayGuard {
     fn run(n: u64) -> Sample {
-        let waker = waker();
-        let cx = &mut Context::from_waker(&waker);
         let shelter = pin!(ShelterArray::<_, 1>::new());
         let shelter = shelter.as_ref();
-        time(n, || {
-            let guard = black_box(shelter).guard_pinned(black_box(7_u64), |r, _: Exit| async move {
-                black_box(r);
-            });
-            ready(pin!(guard.ok().expect("a place").close()), cx);
-        })
+        released(n, || black_box(shelter).guard_pinned(black_box(7), release).ok().expect("a place").close())
     }
 }
 
@@ -306,14 +296,8 @@ impl Peer for BoxedRelease {
 
 impl Scoped for BoxedRelease {
     fn run(n: u64) -> Sample {
-        let waker = waker();
-        let cx = &mut Context::from_waker(&waker);
-        time(n, || {
-            let r = black_box(7_u64);
-            let release: Pin<Box<dyn Future<Output = ()>>> = black_box(Box::pin(async move {
-                black_box(r);
-            }));
-            ready(pin!(release), cx);
+        released(n, || -> Pin<Box<dyn Future<Output = ()>>> {
+            black_box(Box::pin(release(black_box(7), Exit::Closed)))
         })
     }
 }
