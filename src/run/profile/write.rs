@@ -201,7 +201,7 @@ impl Profile {
     /// Recorder::new().start().unwrap().stop().write_speedscope(&mut json).unwrap();
     /// assert!(String::from_utf8(json).unwrap().contains("speedscope"));
     /// ```
-    pub fn write_speedscope(&self, out: impl Write) -> io::Result<()> {
+    pub fn write_speedscope(&self, mut out: impl Write) -> io::Result<()> {
         let (mut frames, mut numbers) = (Vec::new(), BTreeMap::new());
         let mut frame = |name: String| {
             *numbers.entry(name.clone()).or_insert_with(|| {
@@ -209,30 +209,27 @@ impl Profile {
                 frames.len() - 1
             })
         };
-        let mut profiles = Vec::new();
-        for task in &self.tasks {
-            let (own, end) = (frame(task.name.clone()), task.ended.unwrap_or(self.end).max(task.spawned));
-            let mut events = Vec::from([json!({"type": "O", "frame": own, "at": task.spawned})]);
-            let mut last = task.spawned;
+        // One event after the other: as one value they would take many times the memory of the profile.
+        let (schema, version) = ("https://www.speedscope.app/file-format-schema.json", env!("CARGO_PKG_VERSION"));
+        write!(out, "{{\"$schema\":\"{schema}\",\"exporter\":\"testudo {version}\",\"profiles\":[")?;
+        for (nth, task) in self.tasks.iter().enumerate() {
+            let (own, begin) = (frame(task.name.clone()), task.spawned);
+            let (name, comma) = (Value::from(task.name.as_str()), if nth == 0 { "" } else { "," });
+            write!(
+                out,
+                "{comma}\n{{\"type\":\"evented\",\"name\":{name},\"unit\":\"nanoseconds\",\"startValue\":{begin},"
+            )?;
+            write!(out, "\"events\":[{{\"type\":\"O\",\"frame\":{own},\"at\":{begin}}}")?;
+            let mut last = task.ended.unwrap_or(self.end).max(begin);
             for Segment { begin, end, what } in self.segments(task) {
                 let what = frame(self.what(what));
-                events.push(json!({"type": "O", "frame": what, "at": begin}));
-                events.push(json!({"type": "C", "frame": what, "at": end}));
+                write!(out, ",\n{{\"type\":\"O\",\"frame\":{what},\"at\":{begin}}}")?;
+                write!(out, ",{{\"type\":\"C\",\"frame\":{what},\"at\":{end}}}")?;
                 last = last.max(end);
             }
-            let end = end.max(last);
-            events.push(json!({"type": "C", "frame": own, "at": end}));
-            profiles.push(json!({
-                "type": "evented", "name": task.name, "unit": "nanoseconds",
-                "startValue": task.spawned, "endValue": end, "events": events,
-            }));
+            write!(out, ",\n{{\"type\":\"C\",\"frame\":{own},\"at\":{last}}}],\"endValue\":{last}}}")?;
         }
-        let file = json!({
-            "$schema": "https://www.speedscope.app/file-format-schema.json",
-            "exporter": concat!("testudo ", env!("CARGO_PKG_VERSION")),
-            "shared": {"frames": frames}, "profiles": profiles,
-        });
-        serde_json::to_writer(out, &file).map_err(io::Error::from)
+        write!(out, "],\"shared\":{}}}", json!({"frames": frames}))
     }
 
     /// Writes who waited for whom at the end, as text; [`graph`](Profile::graph) has more forms.
