@@ -23,17 +23,25 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 } >"$work/Cargo.toml"
 cp Cargo.lock "$work"
 
-sanitized() ( # SANITIZER "FAULTS" FILTER...: the tests of FILTER, after each planted fault was found and clean code passed
-    target_dir "$1"; faults=$2
+under() ( # SANITIZER ARGUMENT...: cargo test
+    target_dir "$1"
     export RUSTFLAGS="-Zsanitizer=$1 -Zexternal-clangrt -Clinker=clang-22 -Clink-arg=-fsanitize=$1"
-    run=(cargo test -Zbuild-std --target x86_64-unknown-linux-gnu --manifest-path "$work/Cargo.toml")
-    tested "${run[@]}" --lib clean
-    for fault in $faults; do
-        if "${run[@]}" --lib "$fault" >"$work/log" 2>&1; then echo "error: planted $fault not found" >&2; exit 1; fi
+    cargo test -Zbuild-std --target x86_64-unknown-linux-gnu --manifest-path "$work/Cargo.toml" "${@:2}"
+)
+sanitized() { # SANITIZER "FAULTS" FILTER...: the tests of FILTER, after each planted fault was found and clean code passed
+    tested under "$1" --lib clean
+    for fault in $2; do
+        if under "$1" --lib "$fault" >"$work/log" 2>&1; then echo "error: planted $fault not found" >&2; exit 1; fi
         grep 'SUMMARY: .*Sanitizer' "$work/log"
     done
-    tested "${run[@]}" --test it "${@:3}"
-)
+    tested under "$1" --test it "${@:3}"
+}
+cargo metadata --quiet --format-version 1 --manifest-path "$work/Cargo.toml" >"$work/log" # one lock file for both
+under thread --quiet --no-run & # beside the other: much of a build uses one core
+thread=$!
+trap 'kill $thread 2>/dev/null || true; rm -rf "$work"' EXIT
+under address --quiet --no-run
+wait "$thread"
 sanitized thread race stress
 sanitized address "use_after_free leak"
 

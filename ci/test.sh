@@ -4,5 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/lib.sh
+cargo test --quiet --release --test it --no-run & # beside the first: much of a build uses one core
+release=$!
+trap 'kill $release 2>/dev/null || true' EXIT
 tested cargo test
+wait "$release"
 tested cargo test --release --test it
