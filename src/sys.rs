@@ -130,16 +130,12 @@ impl AtomicWaker {
 /// How many wakers are taken out in one hold of the list flag: what a wake-all puts on the stack, in wakers.
 #[cfg(testudo_loom)]
 pub(crate) const BATCH: usize = 2;
-/// One node a masked section.
-#[cfg(all(feature = "critical-section", not(testudo_loom)))]
+/// One node a masked section; on chips, where code and stack are short, too.
+#[cfg(all(any(feature = "critical-section", not(feature = "std")), not(testudo_loom)))]
 pub(crate) const BATCH: usize = 1;
 /// Half a kilobyte of stack.
 #[cfg(all(feature = "std", not(any(feature = "critical-section", testudo_loom))))]
 pub(crate) const BATCH: usize = 32;
-/// 32 bytes of stack on a 32-bit target.
-#[cfg(not(any(feature = "std", feature = "critical-section", testudo_loom)))]
-pub(crate) const BATCH: usize = 4;
-
 /// The allocator, or loom's, which knows what was not freed.
 #[cfg(all(feature = "alloc", not(testudo_loom)))]
 pub(crate) use alloc::alloc::{alloc as allocate, dealloc as deallocate};
@@ -231,7 +227,7 @@ impl Drop for Mask {
 /// Waits a moment for another thread's O(1) section to end: spins, then yields the thread where there are threads.
 #[derive(Debug)]
 pub(crate) struct Spin(
-    #[cfg(not(testudo_loom))] crossbeam_utils::Backoff,
+    #[cfg(all(feature = "std", not(testudo_loom)))] crossbeam_utils::Backoff,
     /// How often it has paused.
     #[cfg(testudo_loom)]
     core::cell::Cell<usize>,
@@ -240,7 +236,7 @@ pub(crate) struct Spin(
 impl Spin {
     pub(crate) fn new() -> Self {
         Self(
-            #[cfg(not(testudo_loom))]
+            #[cfg(all(feature = "std", not(testudo_loom)))]
             crossbeam_utils::Backoff::new(),
             #[cfg(testudo_loom)]
             core::cell::Cell::new(0),
@@ -249,8 +245,10 @@ impl Spin {
 
     #[cold]
     pub(crate) fn pause(&self) {
-        #[cfg(not(testudo_loom))]
+        #[cfg(all(feature = "std", not(testudo_loom)))]
         self.0.snooze();
+        #[cfg(not(any(feature = "std", testudo_loom)))]
+        core::hint::spin_loop(); // there is no thread to yield to
         #[cfg(testudo_loom)]
         {
             // Two threads that wait for a third could take turns for ever: an unfair schedule, of which a few rounds will do.

@@ -156,6 +156,7 @@ impl<T: ?Sized, U, H> Waiting<'_, T, U, H> {
 }
 
 impl<'a, T: ?Sized, U: Until<T>, H: Handle<Target = Condition<T>>> Source for Waiting<'a, T, U, H> {
+    const ASKS: bool = U::ASKS;
     const VERB: &'static str = "Condition::lock";
     const ASIDE: &'static str = U::VERB;
 

@@ -48,6 +48,9 @@ pub(crate) trait Source {
     /// Bits that are not true any more when somebody gets in line.
     const JOINS_WITHOUT: Bits = Bits::NONE;
 
+    /// Whether it waits for a predicate: who does not is never Claimed.
+    const ASKS: bool = false;
+
     fn header(&self) -> Self::Header;
 
     /// Where it waits.
@@ -214,7 +217,8 @@ impl<S: Source> Wait<S> {
         let list = self.source.list();
         let word = list.load();
         let comes = !self.node.has_waker() || self.source.may_take(word.bits());
-        if !comes && list.is_still(word) && self.node.will_wake(waker) {
+        // Without std the flag is as quick, and the code is smaller.
+        if cfg!(feature = "std") && !comes && list.is_still(word) && self.node.will_wake(waker) {
             return Phase::WAITING; // I10 of word.rs
         }
         let take = |bits| match self.source.admit(bits) {
@@ -349,7 +353,7 @@ impl<S: Source> Wait<S> {
             match self.node.phase() {
                 Phase::WAITING if self.try_leave_alone() => return None,
                 Phase::WAITING => {}
-                Phase::CLAIMED => {
+                Phase::CLAIMED if S::ASKS => {
                     if !withdraw(&self.node) {
                         spin.pause();
                     }
@@ -416,7 +420,7 @@ impl<S: Source> Wait<S> {
         }
         match phase {
             Phase::WAITING => Poll::Pending,
-            Phase::CLAIMED => {
+            Phase::CLAIMED if S::ASKS => {
                 waker.wake_by_ref();
                 Poll::Pending
             }

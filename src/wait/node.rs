@@ -161,7 +161,8 @@ impl Node {
 
     /// Gives a token to a node that is in no list, or is being taken out of one.
     pub(crate) fn set_token(&self, token: Token) {
-        self.set_tags(Tags { token, ..self.tags() });
+        // SAFETY: I2: as in `tags`.
+        self.tags.with_mut(|tags| unsafe { (*tags).token = token })
     }
 
     /// Gives a node that is in no list, or is being taken out of one, a token and a number that says more.
@@ -288,7 +289,7 @@ pub(super) unsafe fn notify(node: *mut Node, token: Option<Token>) -> Option<Wak
     // SAFETY: (a), I3: valid until Notified is stored, the last access.
     let node = unsafe { at(node) };
     if let Some(token) = token {
-        node.set_tags(Tags { token, ..node.tags() });
+        node.set_token(token);
     }
     let waker = node.take_waker();
     node.set_phase(Phase::NOTIFIED);
