@@ -27,10 +27,12 @@ pub use self::fallible::{Stop, TryEmitter, try_generator};
 ///
 /// The body is made and runs with the first poll, and goes on only while the stream is polled; it may borrow. Each item is
 /// taken before the body goes on. The stream is fused: when the body has returned or panicked it gives None for ever.
-/// Pin it (`pin!`, `Box::pin`) to use it; it is `Send` if the body is. Nothing is allocated.
+/// Pin it (`pin!`, `Box::pin`) to use it, or rustc says that `PhantomPinned` cannot be unpinned; it is `Send` if the body is. Nothing
+/// is allocated.
 ///
-/// Where `T` has a lifetime in it, rustc cannot see that the future around the generator is `Send` (rust-lang/rust#126350):
-/// [`generator_boxed`](super::generator_boxed) is for that.
+/// Where `T` has a lifetime in it, rustc may not see that the future around the generator is `Send` ("implementation of
+/// `AsyncFnOnce` is not general enough", rust-lang/rust#126350): let a function return the `impl AsyncGen`, or take
+/// [`generator_boxed`](super::generator_boxed).
 ///
 /// # asyncio
 /// Same as an `async def` with `yield`. Differs in that a `next` that is cancelled leaves the generator as it was, while
@@ -129,7 +131,7 @@ impl<G: AsyncGen + Unpin + ?Sized> AsyncGen for &mut G {
     }
 }
 
-/// The generator is being closed: nobody wants the item that was to be emitted.
+/// The generator is being closed: nobody wants the item that was to be emitted. Not the [`Closed`](crate::Closed) of queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 

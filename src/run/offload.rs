@@ -30,6 +30,8 @@ pub use self::blocking::BlockingPool;
 /// Same as `loop.run_in_executor` and `asyncio.to_thread`. Differs in that the work can find out that it is cancelled; a
 /// closure takes its arguments, and what it needs of the caller's context, along.
 ///
+/// Under [`Sim`](super::Sim) a pool's threads are an outside source: `offload(&sim.outside(pool), ..)`.
+///
 /// # Cancel safety
 /// Not cancel safe: dropping this future loses the result, and the work itself if no thread has begun with it.
 ///
@@ -139,7 +141,7 @@ impl<F: Fn(Job)> Pool for F {
     }
 }
 
-/// The work was dropped before it ran, or refused: its pool is shut down.
+/// The work was dropped before it ran, or refused: its pool is shut down. Not the `Lost` of [`task`](crate::task), which executors give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost;
 

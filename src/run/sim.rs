@@ -58,6 +58,9 @@ use self::{table::Label, world::World};
 /// there is no deadline either, that is reported as a [`Stall`] at once, instead of hanging; where another thread or an
 /// interrupt wakes tasks, hold an [`External`]. Tasks and handles stay on one thread; wakers may go anywhere.
 ///
+/// Tasks need not be `Send`, and the clock's sleeps are not: a program whose tasks have to be (`BoxTask`, `TaskGroup::spawn`) takes its
+/// pauses as a closure, and yields in a simulation; or it uses `LocalTaskGroup` and `spawn_local` there.
+///
 /// # asyncio
 /// Same order of steps as asyncio's event loop. Differs in that [`Sim::block_on`] returns as soon as its future is
 /// ready (asyncio finishes that round of the loop, and the next), and in that tasks left over go on with the next call.

@@ -42,15 +42,55 @@ use self::{handle::State, pile::Pile};
 
 /// A group of children that run in tasks of their own, in parallel where the executor does that. Their errors are `E`.
 ///
-/// `S` is the spawner, see [`Spawn`]. Children are `'static`: nothing keeps a group in place until they have ended. Otherwise as
-/// a [`TaskGroup`](crate::task::TaskGroup): the first error cancels the rest, [`join`](SpawnedGroup::join) waits for all and
+/// `S` is the spawner, see [`Spawn`]. Children are `'static`: nothing keeps a group in place until they have ended. As in
+/// a [`TaskGroup`](crate::task::TaskGroup), the first error cancels the rest, [`join`](SpawnedGroup::join) waits for all and
 /// returns all errors. Dropping the group cancels the children, but cannot wait for them. Two allocations for each child,
 /// besides the executor's own.
+///
+/// There is no block: what stands beside the group is not cancelled when a child fails. Who feeds the children has to be a child
+/// as well, or waits for those that are gone. There is no `max_concurrency` either (let each child take a permit of a
+/// [`Semaphore`](crate::Semaphore)), no `spawn_graceful` (give children a [`SharedToken`](crate::task::SharedToken)), no `sheltered_by`.
 ///
 /// # asyncio
 /// Same as `asyncio.TaskGroup`, whose children are tasks too. Differs in that cancelling is dropping, and in that there is no block.
 ///
 /// # Examples
+/// Workers, and a queue that feeds them:
+/// ```
+/// use std::sync::Arc;
+/// use testudo::{Queue, task::{BoxTask, SpawnedGroup}};
+///
+/// let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+/// let sum: u32 = runtime.block_on(async {
+///     let group = SpawnedGroup::<_, &str>::new(|task: BoxTask| { tokio::spawn(task); });
+///     let jobs = Arc::new(Queue::bounded(8));
+///     let workers = [(); 3].map(|()| {
+///         let jobs = jobs.clone();
+///         group.spawn(async move {
+///             let mut sum = 0;
+///             while let Ok(job) = jobs.get().await {
+///                 sum += job;
+///             }
+///             Ok(sum) // the queue is closed and empty
+///         })
+///     });
+///     drop(group.spawn(async move {
+///         for job in 1..=100 {
+///             jobs.put(job).await.map_err(|_| "closed")?;
+///         }
+///         jobs.close();
+///         Ok(())
+///     }));
+///     group.join().await.unwrap();
+///     let mut sum = 0;
+///     for worker in workers {
+///         sum += worker.await.unwrap();
+///     }
+///     sum
+/// });
+/// assert_eq!(sum, 5050);
+/// ```
+/// A failure:
 /// ```
 /// use testudo::task::{BoxTask, SpawnedGroup};
 ///

@@ -40,7 +40,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// The queue is closed; a refused item is in it.
+/// The queue is closed; a refused item is in it. Not the [`Closed`](crate::flow::Closed) of generators.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Closed<T = ()>(pub T);
 

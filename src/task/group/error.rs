@@ -7,7 +7,8 @@ use super::store::Errors;
 /// Why a group has no value: everything that failed in it, or that it was cancelled.
 ///
 /// The errors of children stand in the order in which they happened; that of the body comes last. One error needs no
-/// memory beyond itself.
+/// memory beyond itself. It is an [`Error`] if `E` is one, which `String` and `Box<dyn Error>` are not: for `?` write
+/// `.map_err(|group| group.to_string())?`, or take the first error.
 ///
 /// # asyncio
 /// Same as the `ExceptionGroup` of a `TaskGroup`. A nested group's error is an error of the outer one if the body says so.
@@ -128,10 +129,14 @@ impl<E> GroupError<E> {
     /// # use testudo::{run::block_on, task::TaskGroup};
     /// let tg = TaskGroup::new();
     /// let failed = block_on(tg.run(async { Err::<(), _>("no") }));
-    /// assert!(failed.unwrap_err().iter().eq(&["no"]));
+    /// let error = failed.unwrap_err();
+    /// assert!(error.iter().eq(&["no"]));
+    /// for error in &error {
+    ///     assert_eq!(*error, "no");
+    /// }
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = &E> {
-        self.first.iter().chain(&self.rest)
+        self.into_iter()
     }
 }
 
@@ -155,6 +160,16 @@ impl<E> IntoIterator for GroupError<E> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.first.into_iter().chain(self.rest)
+    }
+}
+
+/// As [`iter`](GroupError::iter).
+impl<'a, E> IntoIterator for &'a GroupError<E> {
+    type Item = &'a E;
+    type IntoIter = core::iter::Chain<core::option::Iter<'a, E>, core::slice::Iter<'a, E>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.iter().chain(&self.rest)
     }
 }
 

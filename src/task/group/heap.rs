@@ -30,6 +30,9 @@ use crate::{
 /// A child is polled when it was woken, in the order of spawning. One allocation for each. Children of a group that is never
 /// run are leaked, and their handles wait for ever.
 ///
+/// Where children use `?`, name the error type: `TaskGroup::<String>::new()`. To hear of every failure and let the others
+/// run on, return the `Result` as the value: `Ok(fetch().await)`.
+///
 /// # asyncio
 /// Same as `asyncio.TaskGroup`: `async with TaskGroup() as tg: …` is `tg.run(async { … })`. Differs in that cancelling
 /// is dropping, so a child cannot refuse it or fail in it; in that spawning into a group that is ending gives a
@@ -136,10 +139,10 @@ impl<'c, E, K> Group<'c, E, K> {
     /// ```
     /// use testudo::{run::block_on, task::{Cancelled, TaskGroup}};
     ///
-    /// let tg = TaskGroup::new().max_concurrency(2);
+    /// let tg = TaskGroup::<Cancelled>::new().max_concurrency(2);
     /// block_on(tg.run(async {
     ///     (0..10).for_each(|_| drop(tg.spawn(async { Ok(()) })));
-    ///     Ok::<_, Cancelled>(())
+    ///     Ok(())
     /// })).unwrap();
     /// ```
     pub fn max_concurrency(self, n: usize) -> Self {
@@ -258,9 +261,30 @@ impl<'c, E: Send + 'c> Group<'c, E, Sendable> {
     /// Spawns a child that is not dropped when the group is cancelled or fails, but asked to end, through the token, and
     /// waited for.
     ///
-    /// One that has not started by then is dropped; so are all when `run` is dropped.
+    /// One that has not started by then is dropped; so are all when `run` is dropped: a `timeout` or a `token.run(..)` *around*
+    /// `run` asks nobody. Put it into the body.
     ///
     /// # Examples
+    /// A server that is told to stop:
+    /// ```
+    /// use testudo::{run::block_on, task::{CancelToken, Cancelled, TaskGroup}};
+    ///
+    /// static STOP: CancelToken = CancelToken::new(); // cancelled by a signal handler
+    ///
+    /// let tg = TaskGroup::new();
+    /// let outcome = block_on(tg.run(async {
+    ///     let connection = tg.spawn_graceful(async |stop| {
+    ///         stop.cancelled().await;
+    ///         Ok("closed")
+    ///     });
+    ///     drop(tg.spawn(async { Ok(STOP.cancel()) }));
+    ///     STOP.cancelled().await;
+    ///     tg.cancel();
+    ///     Ok::<_, Cancelled>(connection)
+    /// }));
+    /// assert_eq!(block_on(outcome.unwrap()), Ok("closed"));
+    /// ```
+    /// One of its siblings fails:
     /// ```
     /// use testudo::{Event, run::block_on, task::TaskGroup};
     ///

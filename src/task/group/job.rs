@@ -373,7 +373,8 @@ impl<E> Drop for Child<E> {
 /// Cancel safe: dropping this future gives up its place in line and nothing else.
 ///
 /// # Errors
-/// [`Cancelled`] when the child has no value: it failed, was cancelled, or was spawned too late.
+/// [`Cancelled`] when the child has no value: it failed, was cancelled, or was spawned too late. For `?` the error type of the
+/// group needs `From<Cancelled>` (`Box<dyn Error + Send + Sync>` has it); if the child failed, its own error comes first.
 ///
 /// # Panics
 /// When polled after completion.

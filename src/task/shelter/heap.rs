@@ -27,8 +27,8 @@ use crate::{
 /// Keeps futures that have to be finished, whoever gives up waiting for them.
 ///
 /// [`shield`](Shelter::shield) puts a future in and returns a handle. Whoever polls drives it: the handle, as long as nobody
-/// keeps the shelter; else its keeper, which is [`run`](Shelter::run), [`drain`](Shelter::drain) or a task that does one of
-/// the two for ever. When the handle is dropped, the future stays, and the next keeper finishes it. Without a keeper it waits
+/// keeps the shelter; else its keeper, which is [`run`](Shelter::run), [`drain`](Shelter::drain), or a task of
+/// `SHELTER.run(pending::<()>())` for as long as its executor runs. When the handle is dropped, the future stays, and the next keeper finishes it. Without a keeper it waits
 /// for one, and is dropped with the shelter.
 ///
 /// A keeper of up to 16 futures polls all of them when it is woken; one that ever had more polls its body and those futures that
@@ -193,14 +193,27 @@ impl<'e, M> ShelterOf<'e, M> {
     /// }));
     /// assert!(answer == 42 && closed.is_set());
     /// ```
+    /// A keeper for as long as an executor runs:
+    /// ```
+    /// use core::future::pending;
+    /// use testudo::{Event, task::Shelter};
+    ///
+    /// static SHELTER: Shelter = Shelter::new();
+    /// static SAVED: Event = Event::new();
+    ///
+    /// let executor = async_executor::Executor::new();
+    /// executor.spawn(SHELTER.run(pending::<()>())).detach();
+    /// SHELTER.adopt(async { SAVED.set() });
+    /// futures_lite::future::block_on(executor.run(SAVED.wait()));
+    /// ```
     pub fn run<B: Future>(&self, body: B) -> Run<'_, B, M> {
         Run::new(&self.home, body)
     }
 
     /// Runs what is in the shelter, until it is empty.
     ///
-    /// A task of its own that does so again and again, or that does [`run`](Shelter::run) with a body that never ends, keeps the
-    /// shelter for as long as its executor runs. A future in the shelter must not wait for the shelter to be empty.
+    /// An empty shelter is drained at once: do not loop over this to keep a shelter, but let a task
+    /// [`run`](Shelter::run) a body that never ends. A future in the shelter must not wait for the shelter to be empty.
     ///
     /// # asyncio
     /// As `await asyncio.gather(*tasks)` before the end of `main`, which programs with shielded tasks have to remember.
