@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Promise: in every model, under every interleaving with at most three preemptions (two in .ci/run) that the memory model
-# allows, each edge of the file headers holds. The models that take minutes say how many they have instead.
+# allows, each edge of the file headers holds. The models that take minutes, or need more, say how many they have instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/lib.sh

@@ -9,7 +9,7 @@ need_apt clang-22 clang-22 libclang-rt-22-dev llvm-22
 need_apt valgrind valgrind libc6-dbg
 export TSAN_OPTIONS="external_symbolizer_path=$(command -v llvm-symbolizer-22)" ASAN_SYMBOLIZER_PATH="$(command -v llvm-symbolizer-22)"
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only
-export TESTUDO_ROUNDS="${TESTUDO_ROUNDS:-0.2}" # a sanitizer is ten times slower
+export TESTUDO_ROUNDS="${TESTUDO_ROUNDS:-0.1}" # a sanitizer is ten times slower
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 # A package with what these tests use and no more, because all of it is built for each sanitizer; its library is planted faults.
 {

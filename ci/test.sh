@@ -7,6 +7,6 @@ cd "$(dirname "$0")/.."
 cargo test --quiet --release --test it --no-run & # beside the first: much of a build uses one core
 release=$!
 trap 'kill $release 2>/dev/null || true' EXIT
-tested cargo test
+TESTUDO_ROUNDS="${TESTUDO_ROUNDS:-0.3}" tested cargo test # all rounds are run below, optimised
 wait "$release"
 tested cargo test --release --test it

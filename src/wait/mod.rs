@@ -22,7 +22,7 @@
 //!
 //! **Signalling never waits.** Whoever finds the flag taken leaves its request in the word; the holder looks at the word
 //! again before it lets go, and does what it finds. Registering pushes with one compare-and-swap. Only cancelling, polling
-//! again and parking aside take the flag, for a few steps (O(1), amortized over registrations, and in a
+//! again with another waker or for what has come, and parking aside take the flag, for a few steps (O(1), amortized over registrations, and in a
 //! [`Line`](line::Line) over offers) without foreign code; whose predicate is in a notifier's [`Lot`](lot::Lot) waits for that.
 
 pub(crate) mod batch;

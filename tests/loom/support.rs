@@ -23,10 +23,11 @@ pub fn explore(model: impl Fn() + Send + Sync + 'static) {
     explore_builder(Builder::new(), model);
 }
 
-/// As [`explore`], with at most `bound` preemptions: for models that take minutes with 3, or need more.
+/// As [`explore`], with at most `bound` preemptions: for models that take minutes with 3, or need more if there is time.
 pub fn explore_within(bound: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(bound);
+    let asked = builder.preemption_bound.filter(|&asked| asked < 3);
+    builder.preemption_bound = Some(asked.map_or(bound, |asked| bound.min(asked)));
     explore_builder(builder, model);
 }
 
