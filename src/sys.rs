@@ -148,6 +148,8 @@ pub(crate) const CHILDREN: usize = if cfg!(testudo_loom) { 2 } else { usize::BIT
 /// more than asking. A future in a shelter is claimed for each poll.
 #[cfg(feature = "alloc")]
 pub(crate) const FEW: (usize, usize) = if cfg!(testudo_loom) { (0, 0) } else { (30, 16) };
+#[cfg(feature = "alloc")]
+const _: () = assert!(FEW.0 < CHILDREN || cfg!(testudo_loom)); // the set is one word
 
 /// How many predicates are run for one hold of the list flag, at most; and which of this thread's lots is the innermost.
 #[cfg(all(any(feature = "std", testudo_loom), not(feature = "critical-section")))]
@@ -343,16 +345,20 @@ impl Panics {
             Err(panic) => {
                 match &self.first {
                     None => self.first = Some(panic),
-                    // Its drop may panic as well: that one is left alone.
-                    Some(_) => {
-                        core::mem::forget(std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| drop(panic))))
-                    }
+                    Some(_) => Self::discard(panic),
                 }
                 None
             }
         }
         #[cfg(not(feature = "std"))]
         Some(f())
+    }
+
+    /// Drops what a panic carries. That may panic as well: what this one carries is left alone.
+    #[cfg(feature = "std")]
+    #[cold]
+    fn discard(panic: alloc::boxed::Box<dyn core::any::Any + Send>) {
+        core::mem::forget(std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| drop(panic))));
     }
 
     /// Whether there was a panic.
@@ -371,6 +377,7 @@ impl Panics {
             if !std::thread::panicking() {
                 std::panic::resume_unwind(panic);
             }
+            Self::discard(panic);
         }
     }
 }

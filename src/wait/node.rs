@@ -13,6 +13,7 @@ use super::{
     phase::{Phase, Token},
 };
 use crate::sys::{
+    self,
     atomic::{AtomicPtr, AtomicU8, Ordering::*},
     cell::UnsafeCell,
 };
@@ -42,13 +43,13 @@ impl Slot {
 
     #[inline(always)]
     fn data(&self) -> *mut () {
-        self.data.load(Relaxed) // ORDER: relaxed: I2, I10
+        self.data.load(Acquire) // ORDER: E4 acquire
     }
 
     #[inline(always)]
     fn set(&self, table: *mut RawWakerVTable, data: *mut ()) {
         self.table.store(table, Relaxed); // ORDER: relaxed: I2, I10
-        self.data.store(data, Relaxed); // ORDER: relaxed: I2, I10
+        self.data.store(data, Release); // ORDER: E4 release
     }
 
     #[inline(always)]
@@ -200,7 +201,10 @@ impl Node {
     /// Whether a linked node has a waker that would wake the same task. The owner may ask without the flag (I10).
     #[inline(always)]
     pub(super) fn will_wake(&self, waker: &Waker) -> bool {
-        ptr::eq(self.slot.table(), waker.vtable()) && ptr::eq(self.slot.data(), waker.data())
+        // E4: data that was written over that of the waker is seen with the table gone.
+        let same_task = ptr::eq(self.slot.data(), waker.data());
+        sys::pause_point();
+        same_task && ptr::eq(self.slot.table(), waker.vtable())
     }
 }
 
@@ -338,4 +342,32 @@ pub(super) unsafe fn unlink_inner(node: *mut Node, newest: *mut Node) {
     let remembers = if older.is_null() { newest } else { older };
     // SAFETY: (a), I2: linked.
     unsafe { at(remembers) }.links(|l| l.newer = newer);
+}
+
+/// Tasks that are numbers, as with executors that have none on the heap; 0 is null.
+#[cfg(test)]
+pub(super) mod numbered {
+    use core::{
+        ptr,
+        task::{RawWaker, RawWakerVTable, Waker},
+    };
+    use std::sync::Mutex;
+
+    static WOKEN: Mutex<Option<usize>> = Mutex::new(None);
+    static TABLE: RawWakerVTable = RawWakerVTable::new(|task| RawWaker::new(task, &TABLE), wake, wake, |_| ());
+
+    fn wake(task: *const ()) {
+        *WOKEN.lock().unwrap() = Some(task.addr());
+    }
+
+    /// The waker of a task.
+    pub(in crate::wait) fn waker(task: usize) -> Waker {
+        // SAFETY: the functions of this table use no memory.
+        unsafe { Waker::new(ptr::without_provenance(task), &TABLE) }
+    }
+
+    /// Which was woken last, once.
+    pub(in crate::wait) fn woken() -> Option<usize> {
+        WOKEN.lock().unwrap().take()
+    }
 }

@@ -15,6 +15,7 @@ use std::{
     thread::{self, Scope},
 };
 
+use super::node::numbered;
 use crate::{
     sync::{Barrier, Condition, Event, Mutex, OnceCell},
     sys::{BATCH, EAGER},
@@ -325,6 +326,25 @@ mod event {
     #[test]
     fn signals_pass_a_wait_that_another_task_polls() {
         (0..3).for_each(|at| check(PollAgain(at), 3));
+    }
+
+    /// E4 of word.rs, between the two looks, which loom does not tell apart: it forgets a load that the next writer repeats.
+    #[test]
+    fn e4_a_set_meets_a_poll_by_a_task_whose_waker_looks_like_nothing() {
+        fn poll(wait: &mut Pin<Box<impl Future>>, task: usize) -> bool {
+            wait.as_mut().poll(&mut Context::from_waker(&numbered::waker(task))).is_ready()
+        }
+        at_each_place(|nth| {
+            let event = Event::new();
+            let (mut wait, mut done) = (Box::pin(event.wait()), false);
+            assert!(!poll(&mut wait, 5));
+            let op = || done = poll(&mut wait, 0);
+            let reached = stop_at(nth, op, |others| others.call(|| event.set()));
+            let woken = numbered::woken();
+            assert!(done || woken == Some(0), "a wake-up is lost");
+            assert!(done || poll(&mut wait, 0));
+            reached
+        });
     }
 
     #[test]

@@ -26,10 +26,12 @@
 //                them has the address of the last; the last, if it is another, has what all of them take, and one. Until
 //                the line is closed, which is when they go one by one.
 //             I10 a node's waker is put there by its owner alone, and taken out, under FLAG, by who is about to wake it. So an owner
-//                that finds it there, having seen all that was done under FLAG until then, has not been told of anything.
+//                that finds it there, having seen all that was done under FLAG until then, has not been told of anything. Its two
+//                halves are taken table first, and looked at data first.
 // EDGES       E1 T1 (release) -> T2 (acquire): the holder sees the links, waker and tags of every pushed node.
 //             E2 T3 (release) -> T2 (acquire): one holder sees what the last one did.
 //             E3 Notified (release) -> owner's load (acquire): the owner sees its token, and the notifier is done with the node.
+//             E4 data written over a waker's (release) -> owner's look (acquire): the owner sees that the table is gone.
 use core::{fmt, ptr, task::Waker};
 
 use super::{

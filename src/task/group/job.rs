@@ -489,11 +489,13 @@ impl<T> TaskHandle<'_, T> {
     /// T3.
     fn leave(&mut self) {
         if let Some(job) = self.job.take() {
+            let mut panics = Panics::new();
             if job.word() & DONE == 0 {
-                drop(job.header().waiter.take());
+                panics.catch(|| drop(job.header().waiter.take()));
             }
             job.header().tag.left();
-            job.leave(NO_HANDLE, NO_GROUP);
+            panics.catch(|| job.leave(NO_HANDLE, NO_GROUP));
+            panics.resume();
         }
     }
 }
