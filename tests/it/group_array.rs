@@ -570,6 +570,32 @@ fn dropping_the_run_drops_the_block_and_then_the_children_and_keeps_no_waker() {
     });
 }
 
+/// The place is the child's and its handle's: both have to leave it.
+#[test]
+fn a_handle_whose_waker_panics_as_it_is_dropped_gives_its_place_back() {
+    let (probe, awaiting) = (Probe::new(), Probe::new());
+    group!(tg: Tg<'_, (), &'static str, 1>);
+    let go = Event::new();
+    let handle = RefCell::new(None);
+    let mut run = probe.start(tg.run_pinned(async {
+        *handle.borrow_mut() = Some(add(tg, boxed(async { Ok(go.wait().await) })));
+        go.wait().await;
+        yield_now().await;
+        Ok(tg.spawn_pinned(boxed(never(()))).is_ok())
+    }));
+    let awaited = awaiting.start(handle.take().expect("it was spawned"));
+    awaiting.on_drop(|| panic!("drop"));
+    assert_eq!(panics(|| drop(awaited)), "drop");
+    awaiting.quiet();
+    go.set();
+    let mut outcome = probe.poll(&mut run);
+    while outcome.is_pending() {
+        tg.cancel(); // the child in the place that came back never ends
+        outcome = probe.poll(&mut run);
+    }
+    assert_eq!(outcome, Poll::Ready(Ok(true)));
+}
+
 /// A child without a handle has no use for the waker that a handle would cancel it with.
 #[test]
 fn a_run_that_moves_to_another_task_leaves_no_waker_behind() {
