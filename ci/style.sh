@@ -26,8 +26,11 @@ printf '%s\n' "" critical-section portable-atomic critical-section,portable-atom
 
 # Tests, examples and benches may write std:: where the library must write core:: or alloc::.
 warnings=(-D warnings -A clippy::std_instead_of_core -A clippy::std_instead_of_alloc -A clippy::alloc_instead_of_core)
-echo "clippy, everything; the workspace with all features; and under loom"
-cargo clippy --quiet --all-targets -- "${warnings[@]}"
+for features in "" critical-section portable-atomic; do
+    echo "clippy, everything with [std,$features]"
+    cargo clippy --quiet --all-targets --features "$features" -- "${warnings[@]}"
+done
+echo "clippy, the workspace with all features, and under loom"
 cargo clippy --quiet --workspace --all-targets --all-features -- "${warnings[@]}"
 RUSTFLAGS="--cfg testudo_loom" cargo clippy --quiet --lib --test loom -- "${warnings[@]}"
 

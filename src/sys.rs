@@ -147,9 +147,11 @@ pub(crate) const CHILDREN: usize = if cfg!(testudo_loom) { 2 } else { usize::BIT
 /// How many children of a vector, and how many futures of a keeper, are polled without asking who was woken: more would cost
 /// more than asking. A future in a shelter is claimed for each poll.
 #[cfg(feature = "alloc")]
-pub(crate) const FEW: (usize, usize) = if cfg!(testudo_loom) { (0, 0) } else { (30, 16) };
-#[cfg(feature = "alloc")]
-const _: () = assert!(FEW.0 < CHILDREN || cfg!(testudo_loom)); // the set is one word
+pub(crate) const FEW: (usize, usize) = match CHILDREN - 2 {
+    _ if cfg!(testudo_loom) => (0, 0),
+    0..30 => (CHILDREN - 2, 16), // the set of the vector is one word
+    _ => (30, 16),
+};
 
 /// How many predicates are run for one hold of the list flag, at most; and which of this thread's lots is the innermost.
 #[cfg(all(any(feature = "std", testudo_loom), not(feature = "critical-section")))]
