@@ -127,15 +127,40 @@ impl AtomicWaker {
     }
 }
 
-/// How many wakers are taken out in one hold of the list flag: what a wake-all puts on the stack, in wakers.
+/// Whether code is to be small rather than quick, as on chips: transitions that only save others are left out, and there is
+/// one copy of what is the same for all waits. `--cfg testudo_lean` has the tests run this form.
+pub(crate) const LEAN: bool = cfg!(any(testudo_lean, not(feature = "std")));
+
+/// A value that is kept only where code is to be quick.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quick<T>([T; !LEAN as usize]);
+
+impl<T: Copy> Quick<T> {
+    #[inline(always)]
+    pub(crate) fn new(value: T) -> Self {
+        Self([value; !LEAN as usize])
+    }
+
+    /// The value, or `lean` where it is not kept.
+    #[inline(always)]
+    pub(crate) fn get_or(&self, lean: T) -> T {
+        self.0.first().copied().unwrap_or(lean)
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&mut self, value: T) {
+        *self = Self::new(value);
+    }
+}
+
+/// How many wakers are taken out in one hold of the list flag: what a wake-all puts on the stack, in wakers. Small code, or
+/// one node a masked section: one. Else half a kilobyte of stack.
+#[cfg(not(testudo_loom))]
+pub(crate) const BATCH: usize = if LEAN || EAGER { 1 } else { 32 };
+/// The same, for models.
 #[cfg(testudo_loom)]
-pub(crate) const BATCH: usize = 2;
-/// One node a masked section; on chips, where code and stack are short, too.
-#[cfg(all(any(feature = "critical-section", not(feature = "std")), not(testudo_loom)))]
-pub(crate) const BATCH: usize = 1;
-/// Half a kilobyte of stack.
-#[cfg(all(feature = "std", not(any(feature = "critical-section", testudo_loom))))]
-pub(crate) const BATCH: usize = 32;
+pub(crate) const BATCH: usize = if LEAN { 1 } else { 2 };
+
 /// The allocator, or loom's, which knows what was not freed.
 #[cfg(all(feature = "alloc", not(testudo_loom)))]
 pub(crate) use alloc::alloc::{alloc as allocate, dealloc as deallocate};

@@ -1,12 +1,13 @@
 //! A flag that tasks wait for.
 
 // STATE       word: SET, DUE, and the waiters; side: waiters that a set() has released, until they are woken
-//                 T1 set, nobody waits    w -> w | SET
+//             (lean code leaves them in the word's list: side is the newest of them, and when that one goes, its elder)
+//                 T1 set, nobody to tell  w -> w | SET (it was SET, or the word has no node)
 //                 T2 set                  all waiters are detached into side, SET; they are notified in batches
 //                 T3 set, flag taken      w -> w | SET | DUE; the holder does T2 before it lets go, and DUE goes off
 //                 T4 clear                w -> w & !SET
-// INVARIANTS  I1 nobody gets in line while SET or DUE: the waiters in the word are those of one moment.
-//             I2 a node in side is never put back: clear() does not reach it.
+// INVARIANTS  I1 nobody gets in line while SET or DUE: those in the word and not in side are of one moment.
+//             I2 a node in side stays there until it is told or leaves: clear() does not reach it.
 //             I3 who holds the flag does not let go for good while side is not empty.
 // EDGES       E1 T1, T2, T3 (release) -> wait (acquire): what was written before set() is seen after wait.
 // CANCEL      Waiting: place in line. Notified: everybody was told, nobody else was owed it.
@@ -14,7 +15,7 @@
 use core::{fmt, task::Waker};
 
 use crate::{
-    sys::const_fn,
+    sys::{LEAN, const_fn},
     wait::{
         Admit, Bits, Chain, Handle, Held, Node, Side, Source, Step, Token, Wait, WaitList, Word, wait_future,
         wake_alone,
@@ -97,14 +98,13 @@ impl Event {
         let mut word = self.list.guess();
         loop {
             let bits = word.bits().with(SET);
-            let tried = if word.is_empty() {
+            let tried = if word.is_empty() || word.bits().has(SET) {
                 self.list.try_change(word, bits) // T1. ORDER: E1 release
             } else if word.is_held() {
                 self.list.try_change(word, bits.with(DUE)) // T3. ORDER: E1 release
             } else {
-                match self.list.try_detach(word, bits) {
-                    // T2. ORDER: E1 release
-                    Ok((held, chain)) => return self.release(held, chain),
+                match self.try_release(word, bits) {
+                    Ok(()) => return,
                     Err(now) => Err(now),
                 }
             };
@@ -220,6 +220,20 @@ impl Event {
         crate::wait::thread::park_until_ready(self.wait());
     }
 
+    /// T2.
+    #[inline(always)]
+    fn try_release(&self, word: Word, bits: Bits) -> Result<(), Word> {
+        if LEAN {
+            let mut held = self.list.try_hold(word, bits)?; // ORDER: E1 release
+            self.side.mark(&mut held, word);
+            self.serve(held, None);
+        } else {
+            let (held, chain) = self.list.try_detach(word, bits)?; // ORDER: E1 release
+            self.release(held, chain);
+        }
+        Ok(())
+    }
+
     /// T2: notifies those who waited.
     #[inline]
     fn release(&self, mut held: Held<'_>, chain: Chain) {
@@ -234,8 +248,10 @@ impl Event {
 
     /// Does what is owed and lets go of the flag, then wakes.
     #[cfg_attr(feature = "std", inline(always))]
-    #[cfg_attr(not(feature = "std"), inline(never))] // smaller
     fn let_go(&self, held: Held<'_>, waker: Option<Waker>) {
+        if LEAN {
+            return self.serve(held, waker);
+        }
         match held.let_go_unless(|bits| self.owes(bits)) {
             None => waker.map_or((), wake_alone),
             Some(held) => self.serve(held, waker),
@@ -252,16 +268,23 @@ impl Event {
     fn serve(&self, held: Held<'_>, first: Option<Waker>) {
         self.list.settle(held, first, |held, batch| {
             let bits = held.bits();
+            if LEAN && bits.has(DUE) {
+                let seen = held.seen();
+                self.side.mark(held, seen); // before there can be newcomers, I1
+                let _ = held.change(bits.without(DUE));
+                return Step::Again;
+            }
             if bits.has(DUE) {
                 if let Some(chain) = held.detach(bits.without(DUE)) {
                     self.side.append(held, chain);
                 }
                 return Step::Again;
             }
-            match self.side.notify_batch(held, batch, Token::All) {
-                true => Step::Pass(bits),
-                false => Step::LetGo(bits),
+            if LEAN && self.side.notify_oldest(held, batch, Token::All) {
+                return Step::Again; // T3 may have come as it was taken out of the word
             }
+            let more = if LEAN { !self.side.is_empty() } else { self.side.notify_batch(held, batch, Token::All) };
+            if more { Step::Pass(bits) } else { Step::LetGo(bits) }
         });
     }
 }
@@ -298,7 +321,13 @@ impl<H: Handle<Target = Event>> Source for EventSource<H> {
     }
 
     fn side(&self) -> Option<&Side> {
-        Some(&self.0.side)
+        (!LEAN).then_some(&self.0.side)
+    }
+
+    fn leaving(&self, held: &mut Held<'_>, node: &Node) {
+        if LEAN {
+            self.0.side.unmark(held, node);
+        }
     }
 
     #[inline(always)]

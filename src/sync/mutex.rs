@@ -25,7 +25,7 @@ use core::{
 
 use super::guard::prints_as_data;
 use crate::{
-    sys::{Unwinding, cell::UnsafeCell, const_fn},
+    sys::{LEAN, Unwinding, cell::UnsafeCell, const_fn},
     wait::{Admit, Bits, Handle, Held, Reaches, Source, Step, Token, Wait, WaitList, Word, wait_future, wake_alone},
 };
 
@@ -283,7 +283,7 @@ impl<T: ?Sized> Mutex<T> {
     /// T2 or T3. Some: ASKED is set, and the owner has to see to it first.
     #[inline(always)]
     pub(super) fn unlock(&self, unwinding: Unwinding, asked: &Cell<bool>) -> Option<Held<'_>> {
-        let quick = !unwinding.began() && self.list.try_change(Word::empty(LOCKED), Bits::NONE).is_ok(); // ORDER: E1 release
+        let quick = !LEAN && !unwinding.began() && self.list.try_change(Word::empty(LOCKED), Bits::NONE).is_ok(); // ORDER: E1 release
         if quick { None } else { self.unlock_contended(unwinding, asked) }
     }
 
@@ -316,7 +316,7 @@ impl<T: ?Sized> Mutex<T> {
         let mut waker = None;
         if let Some(mut head) = held.head() {
             head.overtaken();
-            if head.is_starved(LIMIT) {
+            if LEAN || head.is_starved(LIMIT) {
                 return self.serve(held, None, true, asked);
             }
             waker = head.offer();
@@ -337,6 +337,9 @@ impl<T: ?Sized> Mutex<T> {
     /// set and the lock was free.
     #[inline]
     pub(super) fn settle(&self, held: Held<'_>, asked: &Cell<bool>) {
+        if LEAN {
+            return self.serve(held, None, false, asked);
+        }
         if let Some(held) = held.let_go_unless(|bits| !bits.has(LOCKED)) {
             self.serve(held, None, false, asked);
         }

@@ -19,6 +19,7 @@ mod closed;
 pub use self::closed::SemaphoreClosed;
 use crate::{
     sys::{
+        LEAN,
         atomic::{AtomicUsize, Ordering::*},
         const_fn,
     },
@@ -383,20 +384,35 @@ impl Semaphore {
     }
 
     /// T1.
-    #[inline(always)]
+    #[cfg_attr(feature = "std", inline(always))]
+    #[cfg_attr(not(feature = "std"), inline(never))] // smaller
     fn try_take(&self, n: usize, place: Place) -> bool {
         match place {
-            Place::Alone => self.try_change(n, |now| (now & BARGED != SHUT).then_some(now)),
+            _ if LEAN => self.try_take_from(place, n),
+            Place::Alone => self.try_take_from(Place::Alone, n),
             Place::Behind => self.try_barge(n),
-            Place::Head => self.try_change(n, |now| (now & BARGED != SHUT).then_some(now & !BARGED)),
-            Place::Offered => self.try_change(n, |now| (now & BARGED < LIMIT).then_some(now)), // I2
+            Place::Head => self.try_take_from(Place::Head, n),
+            Place::Offered => self.try_take_from(Place::Offered, n),
         }
     }
 
     /// T1, before the first in line.
     #[cold]
     fn try_barge(&self, n: usize) -> bool {
-        self.try_change(n, |now| (now & BARGED < LIMIT).then_some(now + 1)) // I2
+        self.try_take_from(Place::Behind, n)
+    }
+
+    /// T1, one loop for each `place` that is a constant.
+    #[inline(always)]
+    fn try_take_from(&self, place: Place, n: usize) -> bool {
+        let limit = if matches!(place, Place::Alone | Place::Head) { SHUT } else { LIMIT }; // I2
+        self.try_change(n, |now| {
+            (now & BARGED < limit).then_some(match place {
+                Place::Alone | Place::Offered => now,
+                Place::Behind => now + 1,
+                Place::Head => now & !BARGED,
+            })
+        })
     }
 
     /// T1: `n` less than `then` makes of what there is, if it allows it.
@@ -419,7 +435,7 @@ impl Semaphore {
     /// T2. Saturates: those that would be too many are lost.
     #[inline(always)]
     fn release(&self, n: usize) {
-        if n > FEW {
+        if LEAN || n > FEW {
             self.release_many(n);
         } else {
             let before = self.permits.fetch_add(n * ONE, AcqRel); // ORDER: E1 release
@@ -478,7 +494,6 @@ impl Semaphore {
 
 impl Stock for Semaphore {
     type Need = usize;
-    type Rest = usize;
 
     #[inline(always)]
     fn line(&self) -> &Line<usize> {

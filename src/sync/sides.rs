@@ -114,7 +114,6 @@ impl Sides {
 
 impl Stock for Sides {
     type Need = Need;
-    type Rest = usize;
 
     #[inline(always)]
     fn line(&self) -> &Line<Need> {
@@ -249,26 +248,26 @@ impl Entry {
 
 impl Stock for Entry {
     type Need = ();
-    type Rest = bool;
 
     #[inline(always)]
     fn line(&self) -> &Line<()> {
         &self.upgrades
     }
 
-    fn rest(&self) -> bool {
-        self.sides.load() / READER == 1
+    /// 1: the upgrading reader is the only one left.
+    fn rest(&self) -> usize {
+        self.sides.load() / READER
     }
 
-    fn grant(rest: &mut bool, (): ()) -> bool {
-        *rest
+    fn grant(rest: &mut usize, (): ()) -> bool {
+        *rest == 1
     }
 
     fn share((): ()) -> usize {
         0
     }
 
-    fn beyond(rest: bool, _: usize) -> Option<bool> {
+    fn beyond(rest: usize, _: usize) -> Option<usize> {
         Some(rest)
     }
 

@@ -7,6 +7,9 @@ use core::{fmt, mem::MaybeUninit, task::Waker};
 
 use crate::sys::{BATCH, Panics, Unwinding};
 
+/// It never holds more than one: `next` is 0, and `len` says whether there is one.
+const ALONE: bool = BATCH == 1;
+
 pub(crate) struct Batch {
     slots: [MaybeUninit<Waker>; BATCH],
     next: usize,
@@ -32,18 +35,23 @@ impl Batch {
 
     /// Puts a waker in; does nothing with `None`.
     ///
-    /// # Panics
-    /// When it is full: the caller asks [`Batch::is_full`] first.
+    /// It is not full: the caller asks [`Batch::is_full`] first.
     #[inline(always)]
     pub(crate) fn extend(&mut self, waker: Option<Waker>) {
+        debug_assert!(waker.is_none() || !self.is_full());
         if let Some(waker) = waker {
-            self.slots[self.len].write(waker);
-            self.len += 1;
+            let this = if ALONE { 0 } else { self.len };
+            self.slots[this].write(waker);
+            self.len = this + 1;
         }
     }
 
     #[inline]
     fn pop(&mut self) -> Option<Waker> {
+        if ALONE {
+            // SAFETY: I1: `len` was 1 and no longer is.
+            return (core::mem::take(&mut self.len) > 0).then(|| unsafe { self.slots[0].assume_init_read() });
+        }
         let slot = self.slots[..self.len].get(self.next)?;
         self.next += 1;
         // SAFETY: I1: it was in `next..len` and no longer is.
@@ -51,10 +59,9 @@ impl Batch {
     }
 
     /// Wakes all, in the order in which they came, and is empty; then the first panic goes on.
-    #[cfg_attr(feature = "std", inline)]
-    #[cfg_attr(not(feature = "std"), inline(never))] // smaller
+    #[inline]
     pub(crate) fn wake(&mut self) {
-        if cfg!(feature = "std") && self.len - self.next <= 1 {
+        if ALONE || self.len - self.next <= 1 {
             // Nobody else to think of.
             return if let Some(waker) = self.pop() {
                 (self.next, self.len) = (0, 0);

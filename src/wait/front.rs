@@ -7,8 +7,8 @@
 use core::{ptr, task::Waker};
 
 use super::{
-    future::header_of,
     held::{Head, Held},
+    line::Lender,
     node::{Node, at},
 };
 
@@ -28,12 +28,12 @@ pub(super) struct Front {
 }
 
 impl Front {
-    /// Reads it. `share`: what one takes. O(1), amortized over registrations.
+    /// Reads it. O(1), amortized over registrations.
     ///
     /// # Safety
-    /// (a) all waits of this list have an `X` as their header, and nobody was taken out of the front but after `leave`.
+    /// (a) all waits of this list are for `stock`, and nobody was taken out of the front but after `leave`.
     #[cfg_attr(feature = "std", inline(always))]
-    pub(super) unsafe fn of<X: Copy>(held: &mut Held<'_>, share: impl Fn(X) -> usize) -> Self {
+    pub(super) unsafe fn of<L: Lender + ?Sized>(held: &mut Held<'_>, stock: &L) -> Self {
         let oldest = held.oldest();
         if oldest.is_null() {
             return Self { oldest, last: oldest, takes: 0 };
@@ -44,7 +44,7 @@ impl Front {
             0
         } else if ptr::eq(last, oldest) {
             // SAFETY: (a), I1: linked, and the flag is held.
-            share(unsafe { header_of(oldest) })
+            unsafe { stock.share(oldest) }
         } else {
             // SAFETY: (a), I9: it has been in the front since it was remembered, so it is linked; flag held.
             unsafe { at(last) }.word().addr().wrapping_sub(1)
@@ -67,10 +67,10 @@ impl Front {
         self.last.is_null()
     }
 
-    /// Whether nobody is behind it. Not to be asked of an empty list.
+    /// Whether it ends with the newest.
     #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn reaches_newest(&self, held: &Held<'_>) -> bool {
-        ptr::eq(self.last, held.newest())
+        !self.is_empty() && ptr::eq(self.last, held.newest())
     }
 
     /// The first behind it.
@@ -125,12 +125,12 @@ impl Front {
     /// O(those behind it), each of which was offered something before.
     ///
     /// # Safety
-    /// (a) all waits of this list have an `X` as their header.
+    /// (a) all waits of this list are for `stock`.
     #[cold]
-    pub(super) unsafe fn cut<X: Copy>(mut self, held: &mut Held<'_>, node: &Node, share: impl Fn(X) -> usize) {
+    pub(super) unsafe fn cut<L: Lender + ?Sized>(mut self, held: &mut Held<'_>, node: &Node, stock: &L) {
         while !self.is_empty() && Self::has(held, node) {
             // SAFETY: (a), I9: in the front, so it is linked; flag held.
-            self.takes = self.takes.wrapping_sub(share(unsafe { header_of(self.last) }));
+            self.takes = self.takes.wrapping_sub(unsafe { stock.share(self.last) });
             // SAFETY: I2, I9: linked, flag held.
             let last = unsafe { at(self.last) };
             last.set_word(ptr::null_mut());

@@ -11,6 +11,7 @@ use core::{
     fmt,
     future::Future,
     marker::PhantomPinned,
+    mem::ManuallyDrop,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -25,7 +26,7 @@ use super::{
     side::Side,
     word::{Admit, Bits, WaitList, Word},
 };
-use crate::sys::{EAGER, Spin};
+use crate::sys::{EAGER, LEAN, Spin};
 
 /// What a primitive answers about one kind of wait.
 pub(crate) trait Source {
@@ -193,32 +194,13 @@ impl<S: Source> Wait<S> {
         core::ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// Gets in line after a look at the word that did not give it. No flag.
-    #[inline]
-    fn get_in_line(&self, seen: Word, waker: &Waker) -> Phase {
-        let list = self.source.list();
-        // SAFETY: I1, I2: pinned by `poll`, Idle, and `drop` takes it out.
-        if unsafe {
-            list.enroll(seen, self.linkable(), waker.clone(), S::JOINS_WITHOUT, |bits| self.source.admit(bits))
-        } {
-            return self.admitted();
-        }
-        if EAGER {
-            let mut held = list.hold();
-            held.complete();
-            self.source.settle(held);
-        }
-        Phase::WAITING
-    }
-
     /// A later poll of a linked node: take it if it can be had, or leave the waker.
     #[inline(always)]
     fn poll_linked(&self, waker: &Waker) -> Phase {
         let list = self.source.list();
         let word = list.load();
         let comes = !self.node.has_waker() || self.source.may_take(word.bits());
-        // Without std the flag is as quick, and the code is smaller.
-        if cfg!(feature = "std") && !comes && list.is_still(word) && self.node.will_wake(waker) {
+        if !comes && list.is_still(word) && self.node.will_wake(waker) {
             return Phase::WAITING; // I10 of word.rs
         }
         let take = |bits| match self.source.admit(bits) {
@@ -230,55 +212,12 @@ impl<S: Source> Wait<S> {
                 return self.leave_taken(word);
             }
             if take(word.bits()).is_some_and(|bits| self.source.list().try_empty(word, bits)) {
-                return self.admitted();
-            }
-        }
-        let mut fresh = None;
-        let old = loop {
-            let mut held = self.source.list().hold();
-            match self.node.phase() {
-                Phase::WAITING => {}
-                other => {
-                    self.source.settle(held);
-                    return other;
-                }
-            }
-            if self.source.take_linked(&mut held, &self.node) {
-                // SAFETY: I2: Waiting, so it is linked, and sources that take so have no side list.
-                unsafe { held.remove(&self.node, None) };
-                self.node.go(Phase::NOTIFIED); // it has it, whatever panics from here on
-                self.source.settle(held);
+                self.note_admitted();
                 drop(self.node.retire());
                 return Phase::NOTIFIED;
             }
-            let free = self.source.admit(held.bits()) != Admit::Wait;
-            if free && self.source.is_in_line(&mut held, &self.node) {
-                // SAFETY: I2: Waiting, so it is linked, and not aside.
-                match unsafe { held.take(&self.node, |bits| self.source.admit(bits)) } {
-                    Ok(rest) => {
-                        self.note_admitted(); // it has it, whatever panics from here on
-                        if let Some(held) = rest {
-                            self.source.settle(held);
-                        }
-                        drop(self.node.retire());
-                        return Phase::NOTIFIED;
-                    }
-                    Err(back) => held = back,
-                }
-            }
-            let known = self.node.will_wake(waker);
-            let done = match fresh.take() {
-                Some(waker) if !known => Some(self.node.replace_waker(&mut held, waker)),
-                unused => known.then_some(unused),
-            };
-            self.source.settle(held);
-            match done {
-                Some(old) => break old,
-                None => fresh = Some(waker.clone()),
-            }
-        };
-        drop(old);
-        Phase::WAITING
+        }
+        poll_held(self.shared(), waker)
     }
 
     /// It has what it waited for, and was alone in `word`.
@@ -318,60 +257,23 @@ impl<S: Source> Wait<S> {
         self.node.go(Phase::NOTIFIED);
     }
 
-    /// As `note_admitted`, without the flag.
-    #[inline(always)]
-    fn admitted(&self) -> Phase {
-        self.note_admitted();
-        drop(self.node.retire());
-        Phase::NOTIFIED
-    }
-
     /// Dropped half-way.
     #[inline(never)]
     fn cancel(&self) {
         tell!(cancelled(self.source.list(), S::VERB, self.linkable().addr()));
-        let token = self.leave();
-        let waker = self.node.retire();
-        if let Some(token) = token {
-            self.source.give_back(token);
-        }
-        drop(waker);
-    }
-
-    fn try_leave_alone(&self) -> bool {
-        self.source.list().try_leave(&self.node, |bits| {
+        let alone = |bits| {
             self.source.leaving_alone();
             Some(bits)
-        })
-    }
-
-    /// Takes the node out of whatever list it is in. Some: it owns what it waited for, and has this token.
-    #[inline]
-    fn leave(&self) -> Option<Token> {
-        let spin = Spin::new();
-        loop {
-            match self.node.phase() {
-                Phase::WAITING if self.try_leave_alone() => return None,
-                Phase::WAITING => {}
-                Phase::CLAIMED if S::ASKS => {
-                    if !withdraw(&self.node) {
-                        spin.pause();
-                    }
-                    continue;
-                }
-                Phase::NOTIFIED | Phase::HOLDING => return Some(self.node.token()),
-                _ => return None,
-            }
-            let mut held = self.source.list().hold();
-            if self.node.phase() != Phase::WAITING {
-                self.source.settle(held);
-                continue;
-            }
-            self.source.leaving(&mut held, &self.node);
-            // SAFETY: I2: Waiting, so it is linked in one of the two; `self` outlives `held`.
-            unsafe { held.remove(&self.node, self.source.side()) };
-            self.source.settle(held);
-            return None;
+        };
+        let token = if LEAN {
+            leave::<dyn AnyWait>(self.shared())
+        } else if self.source.list().try_leave(&self.node, alone) {
+            None
+        } else {
+            leave(self.shared())
+        };
+        if let Some(token) = token {
+            self.source.give_back(token);
         }
     }
 }
@@ -398,26 +300,31 @@ impl<S: Source> Wait<S> {
         Poll::Pending
     }
 
+    /// Any poll of lean code.
+    #[inline(never)]
+    fn poll_lean(&self, waker: &Waker) -> Poll<S::Output> {
+        self.come_to(poll_any(self.shared(), waker), waker)
+    }
+
     /// A first poll that is not quick.
     #[inline(never)]
-    fn poll_first(&self, waker: &Waker, seen: Word) -> Poll<S::Output> {
-        let phase = self.get_in_line(seen, waker);
-        if phase == Phase::WAITING {
-            tell!(blocked(self.source.list(), S::VERB, self.linkable().addr()));
-        }
-        match phase {
-            Phase::WAITING if self.source.joined() => self.poll_again(waker, Phase::WAITING),
-            Phase::WAITING => Poll::Pending,
-            _ => self.arrive(waker),
+    fn poll_first(&self, seen: Word, waker: &Waker) -> Poll<S::Output> {
+        let wait = self.shared();
+        match get_in_line(wait, seen, waker) {
+            Phase::WAITING if wait.joined() => self.poll_again(waker, Phase::WAITING),
+            phase => self.come_to(phase, waker),
         }
     }
 
     /// A later poll that is not quick.
     #[inline(never)]
-    fn poll_again(&self, waker: &Waker, mut phase: Phase) -> Poll<S::Output> {
-        if phase == Phase::WAITING {
-            phase = self.poll_linked(waker);
-        }
+    fn poll_again(&self, waker: &Waker, phase: Phase) -> Poll<S::Output> {
+        self.come_to(if phase == Phase::WAITING { self.poll_linked(waker) } else { phase }, waker)
+    }
+
+    /// What a poll returns that left the wait like this.
+    #[inline(always)]
+    fn come_to(&self, phase: Phase, waker: &Waker) -> Poll<S::Output> {
         match phase {
             Phase::WAITING => Poll::Pending,
             Phase::CLAIMED if S::ASKS => {
@@ -428,6 +335,221 @@ impl<S: Source> Wait<S> {
             _ => panic!("{POLLED_AFTER_COMPLETION}"),
         }
     }
+
+    #[inline(always)]
+    fn shared(&self) -> &Shared<S> {
+        // SAFETY: transparent, both of them.
+        unsafe { &*core::ptr::from_ref(self).cast() }
+    }
+}
+
+/// A [`Wait`] that nobody drops through this type, so that `dyn AnyWait` does not keep the code for that.
+#[repr(transparent)]
+struct Shared<S: Source>(ManuallyDrop<Wait<S>>);
+
+/// What the slow ways of all waits need of one. Lean code has one copy of them, over `dyn AnyWait`.
+///
+/// # Safety
+/// (a) It begins with its node, and a reference to it is good for the whole future.
+unsafe trait AnyWait {
+    /// The node, as a pointer from which the whole future can be reached (I3).
+    fn linkable(&self) -> *mut Node {
+        core::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    fn node(&self) -> &Node {
+        // SAFETY: (a), I4.
+        unsafe { &*self.linkable() }
+    }
+
+    fn list(&self) -> &WaitList;
+    fn side(&self) -> Option<&Side>;
+    fn try_take(&self) -> Result<(), Word>;
+
+    fn joins_without(&self) -> Bits;
+    fn admit(&self, bits: Bits) -> Admit;
+
+    /// It took what the state allowed, and is in no list.
+    fn note_admitted(&self);
+
+    /// Its node was pushed. True: look again.
+    fn joined(&self) -> bool;
+
+    /// Its node is linked: takes for it what it waits for, and takes it out.
+    fn take(&self, held: &mut Held<'_>) -> bool;
+
+    fn leaving(&self, held: &mut Held<'_>);
+    fn settle(&self, held: Held<'_>);
+
+    /// Its node is Claimed: true if it is not any more.
+    fn withdraw(&self) -> bool;
+}
+
+// SAFETY: I1, transparent.
+unsafe impl<S: Source> AnyWait for Shared<S> {
+    #[inline(always)]
+    fn list(&self) -> &WaitList {
+        self.0.source.list()
+    }
+
+    #[inline(always)]
+    fn side(&self) -> Option<&Side> {
+        self.0.source.side()
+    }
+
+    #[inline(always)]
+    fn try_take(&self) -> Result<(), Word> {
+        self.0.source.try_take()
+    }
+
+    #[inline(always)]
+    fn joins_without(&self) -> Bits {
+        S::JOINS_WITHOUT
+    }
+
+    #[inline(always)]
+    fn admit(&self, bits: Bits) -> Admit {
+        self.0.source.admit(bits)
+    }
+
+    #[inline(always)]
+    fn note_admitted(&self) {
+        self.0.note_admitted();
+    }
+
+    #[inline(always)]
+    fn joined(&self) -> bool {
+        tell!(blocked(self.0.source.list(), S::VERB, self.linkable().addr()));
+        self.0.source.joined()
+    }
+
+    #[inline(always)]
+    fn take(&self, held: &mut Held<'_>) -> bool {
+        let Wait { node, source, .. } = &*self.0;
+        if source.take_linked(held, node) {
+            // SAFETY: I2: Waiting, so it is linked, and sources that take so have no side list.
+            unsafe { held.remove(node, None) };
+            node.go(Phase::NOTIFIED); // it has it, whatever panics from here on
+            return true;
+        }
+        let admitted = source.is_in_line(held, node) && held.take(|bits| source.admit(bits));
+        if admitted {
+            // SAFETY: I2: Waiting, so it is linked, and it is not aside.
+            unsafe { held.remove(node, None) };
+            self.0.note_admitted(); // it has it, whatever panics from here on
+        }
+        admitted
+    }
+
+    #[inline(always)]
+    fn leaving(&self, held: &mut Held<'_>) {
+        self.0.source.leaving(held, &self.0.node);
+    }
+
+    #[inline(always)]
+    fn settle(&self, held: Held<'_>) {
+        self.0.source.settle(held);
+    }
+
+    #[inline(always)]
+    fn withdraw(&self) -> bool {
+        S::ASKS && withdraw(&self.0.node)
+    }
+}
+
+/// Any poll of lean code: where the wait stands then.
+fn poll_any(wait: &dyn AnyWait, waker: &Waker) -> Phase {
+    let mut phase = wait.node().phase();
+    if phase == Phase::IDLE {
+        let Err(seen) = wait.try_take() else { return Phase::NOTIFIED };
+        phase = get_in_line(wait, seen, waker);
+        if phase != Phase::WAITING || !wait.joined() {
+            return phase;
+        }
+    }
+    if phase == Phase::WAITING { poll_held(wait, waker) } else { phase }
+}
+
+/// An Idle node gets in line, after a look at the word that did not give it: where it stands then.
+#[inline(always)]
+fn get_in_line<W: AnyWait + ?Sized>(wait: &W, seen: Word, waker: &Waker) -> Phase {
+    let (node, list) = (wait.node(), wait.list());
+    // SAFETY: I1, I2: pinned by `poll`, Idle, and `drop` takes it out.
+    if unsafe { list.enroll(seen, wait.linkable(), waker.clone(), wait.joins_without(), |bits| wait.admit(bits)) } {
+        wait.note_admitted();
+        drop(node.retire());
+        return Phase::NOTIFIED;
+    }
+    if EAGER {
+        let mut held = list.hold();
+        held.complete();
+        wait.settle(held);
+    }
+    Phase::WAITING
+}
+
+/// Polls a node that was linked, under the flag: where it stands then.
+#[cfg_attr(feature = "std", inline(always))]
+fn poll_held<W: AnyWait + ?Sized>(wait: &W, waker: &Waker) -> Phase {
+    let node = wait.node();
+    let mut fresh = None;
+    loop {
+        let mut held = wait.list().hold();
+        let phase = node.phase();
+        if phase != Phase::WAITING {
+            wait.settle(held);
+            return phase;
+        }
+        if wait.take(&mut held) {
+            wait.settle(held);
+            drop(node.retire());
+            return Phase::NOTIFIED;
+        }
+        let (mut done, mut old) = (node.will_wake(waker), None);
+        if !done {
+            if let Some(waker) = fresh.take() {
+                old = node.replace_waker(&mut held, waker);
+                done = true;
+            }
+        }
+        wait.settle(held);
+        drop(old);
+        if done {
+            return Phase::WAITING;
+        }
+        fresh = Some(waker.clone());
+    }
+}
+
+/// Takes the node out of whatever list it is in. Some: it owns what it waited for, and has this token.
+#[cfg_attr(feature = "std", inline(always))]
+fn leave<W: AnyWait + ?Sized>(wait: &W) -> Option<Token> {
+    let node = wait.node();
+    let spin = Spin::new();
+    loop {
+        match node.phase() {
+            Phase::WAITING => {}
+            Phase::CLAIMED => {
+                if !wait.withdraw() {
+                    spin.pause();
+                }
+                continue;
+            }
+            Phase::NOTIFIED | Phase::HOLDING => return Some(node.token()),
+            _ => return None,
+        }
+        let mut held = wait.list().hold();
+        let linked = node.phase() == Phase::WAITING;
+        if linked {
+            wait.leaving(&mut held);
+            // SAFETY: I2: Waiting, so it is linked in one of the two; the wait outlives `held`.
+            unsafe { held.remove(node, wait.side()) };
+        }
+        wait.settle(held);
+        if linked {
+            return None;
+        }
+    }
 }
 
 impl<S: Source> Future for Wait<S> {
@@ -436,10 +558,13 @@ impl<S: Source> Future for Wait<S> {
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Output> {
         let this = self.into_ref().get_ref();
+        if LEAN {
+            return this.poll_lean(cx.waker());
+        }
         match this.node.phase() {
             Phase::IDLE => match this.source.try_take() {
                 Ok(()) => this.arrive(cx.waker()),
-                Err(seen) => this.poll_first(cx.waker(), seen),
+                Err(seen) => this.poll_first(seen, cx.waker()),
             },
             Phase::NOTIFIED => this.arrive(cx.waker()),
             phase => this.poll_again(cx.waker(), phase),

@@ -11,18 +11,18 @@ use super::{
     side::{Chain, Side},
     word::{Admit, Bits, WaitList, Word},
 };
-use crate::sys::Mask;
+use crate::sys::{LEAN, Mask, Quick};
 
 /// The flag is held, interrupts are masked if they have to be: the proof for every access to linked nodes.
 pub(crate) struct Held<'a> {
     pub(super) list: &'a WaitList,
     /// The word as it was last seen, FLAG in it.
     pub(super) seen: Word,
-    /// The caller's own node, taken out but still in the word, or null.
-    pub(super) removed: *mut Node,
-    /// What its holder did lets others go on, whom it has to see to.
-    pub(super) owes: bool,
-    pub(super) mask: Mask,
+    /// The caller's own node, taken out but still in the word, or null. Lean code takes it out of the word at once.
+    removed: Quick<*mut Node>,
+    /// What its holder did lets others go on, whom it has to see to. Lean code looks in any case.
+    owes: Quick<bool>,
+    mask: Mask,
 }
 
 impl fmt::Debug for Held<'_> {
@@ -32,6 +32,24 @@ impl fmt::Debug for Held<'_> {
 }
 
 impl<'a> Held<'a> {
+    /// FLAG was just put in the word, which is `seen`.
+    #[inline(always)]
+    pub(super) fn new(list: &'a WaitList, seen: Word, mask: Mask) -> Self {
+        Self { list, seen, removed: Quick::new(ptr::null_mut()), owes: Quick::new(false), mask }
+    }
+
+    #[inline(always)]
+    fn removed(&self) -> *mut Node {
+        self.removed.get_or(ptr::null_mut())
+    }
+
+    /// The word was exchanged, and no removed node is in it.
+    #[inline(always)]
+    pub(super) fn exchanged(&mut self, to: Word) {
+        self.seen = to;
+        self.removed.set(ptr::null_mut());
+    }
+
     /// The primitive's bits as last seen.
     #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn bits(&self) -> Bits {
@@ -41,11 +59,11 @@ impl<'a> Held<'a> {
     /// The newest node, null if there is none.
     #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn newest(&self) -> *mut Node {
-        if self.removed.is_null() {
+        if self.removed().is_null() {
             return self.seen.node();
         }
         // SAFETY: I1, I2: `removed` is the caller's own node and still in place; the flag is held.
-        unsafe { at(self.removed) }.older()
+        unsafe { at(self.removed()) }.older()
     }
 
     /// The oldest node, null if there is none. Completes the links: amortized O(1).
@@ -56,13 +74,21 @@ impl<'a> Held<'a> {
         if newest.is_null() { newest } else { unsafe { complete(newest) } }
     }
 
+    /// The word as it was last seen.
+    #[inline(always)]
+    pub(crate) fn seen(&self) -> Word {
+        self.seen
+    }
+
     /// Looks at the word again after a failed compare-and-swap.
     #[cold]
-    pub(super) fn refresh(&mut self) {
-        self.seen = self.list.load();
-        if !self.removed.is_null() && self.seen.node() != self.removed {
+    #[cfg_attr(not(feature = "std"), inline(always))] // little
+    pub(super) fn refresh(&mut self, now: Word) {
+        self.seen = now;
+        let removed = self.removed();
+        if !removed.is_null() && self.seen.node() != removed {
             // Somebody was pushed on top of it: now it is an inner node like any other.
-            let removed = core::mem::replace(&mut self.removed, ptr::null_mut());
+            self.removed.set(ptr::null_mut());
             // SAFETY: I4: the new newest heads this list, which `removed` is still part of.
             unsafe { complete(self.seen.node()) };
             // SAFETY: I2: flag held; links completed; it is not the newest.
@@ -73,31 +99,34 @@ impl<'a> Held<'a> {
     /// T4: changes bits and, if a node was taken out of the word, the newest. Keeps FLAG. False: look again.
     #[must_use]
     pub(crate) fn change(&mut self, bits: Bits) -> bool {
-        let to = Word::new(self.newest(), bits.with(Bits::FLAG));
-        let done = self.list.swap(self.seen, to).is_ok();
-        if done {
-            self.seen = to;
-            self.removed = ptr::null_mut();
-        } else {
-            self.refresh();
+        let bits = bits.with(Bits::FLAG);
+        let to = if LEAN { self.seen.with_bits(bits) } else { Word::new(self.newest(), bits) };
+        match self.list.swap(self.seen, to) {
+            Ok(()) => self.exchanged(to),
+            Err(now) => {
+                self.refresh(now);
+                return false;
+            }
         }
-        done
+        true
     }
 
     /// T4: takes a removed node out of the word at once.
     fn unhook(&mut self) {
-        while !self.removed.is_null() && !self.change(self.bits()) {}
+        while !self.removed().is_null() && !self.change(self.bits()) {}
     }
 
     /// T3: lets go of the flag. On failure the word has changed and the flag is still held.
     #[inline]
     pub(crate) fn publish(mut self, bits: Bits) -> Result<Mask, Self> {
-        let to = Word::new(self.newest(), bits);
-        if self.list.swap(self.seen, to).is_ok() {
-            return Ok(self.mask);
+        let to = if LEAN { self.seen.with_bits(bits) } else { Word::new(self.newest(), bits) };
+        match self.list.swap(self.seen, to) {
+            Ok(()) => Ok(self.mask),
+            Err(now) => {
+                self.refresh(now);
+                Err(self)
+            }
         }
-        self.refresh();
-        Err(self)
     }
 
     /// T3 if nothing is owed, as most often; else gives the flag back.
@@ -120,7 +149,7 @@ impl<'a> Held<'a> {
 
     /// What was done lets others go on: `let_go_quietly` gives the flag back.
     pub(crate) fn owe(&mut self) {
-        self.owes = true;
+        self.owes.set(true);
     }
 
     /// T3, with `drop` off if nobody waits; gives the flag back if somebody does to whom something is owed, or who `calls`.
@@ -128,7 +157,7 @@ impl<'a> Held<'a> {
     pub(crate) fn let_go_quietly(mut self, calls: Bits, drop: Bits) -> Option<Self> {
         loop {
             let (bits, empty) = (self.bits(), self.newest().is_null());
-            if !empty && (self.owes || bits.has(calls)) {
+            if !empty && (self.owes.get_or(true) || bits.has(calls)) {
                 return Some(self);
             }
             match self.publish(if empty { bits.without(drop) } else { bits }) {
@@ -159,18 +188,59 @@ impl<'a> Held<'a> {
     #[cfg_attr(feature = "std", inline(always))]
     pub(crate) unsafe fn remove(&mut self, node: &Node, side: Option<&Side>) {
         let me = ptr::from_ref(node).cast_mut();
+        if LEAN {
+            // An inner node is the same in both lists, but for who remembers the oldest.
+            return match side {
+                Some(side) if ptr::eq(side.newest(), me) || (node.older().is_null() && !ptr::eq(self.oldest(), me)) => {
+                    // SAFETY: (a): it is that list's newest, or its oldest.
+                    unsafe { side.unlink(self, me) }
+                }
+                // SAFETY: (a).
+                _ => unsafe { self.remove_at_once(me) },
+            };
+        }
         if ptr::eq(self.newest(), me) {
-            debug_assert!(self.removed.is_null());
+            debug_assert!(self.removed().is_null());
             let (older, oldest) = node.links(|l| (l.older, core::mem::replace(&mut l.newer, ptr::null_mut())));
             if !oldest.is_null() && !older.is_null() {
                 // SAFETY: I2: linked, flag held.
                 unsafe { at(older) }.links(|l| l.newer = oldest);
             }
-            self.removed = me;
+            self.removed.set(me);
             return;
         }
         // SAFETY: (a).
         unsafe { self.remove_inner(me, side) }
+    }
+
+    /// As `remove`; the node is out of the word too (T4).
+    ///
+    /// # Safety
+    /// (a) as for [`Held::remove`], and it is not the newest or the oldest of another list.
+    #[cfg_attr(not(feature = "std"), inline(never))]
+    unsafe fn remove_at_once(&mut self, me: *mut Node) {
+        loop {
+            self.oldest(); // completes
+            let newest = self.newest();
+            // SAFETY: (a).
+            let (older, newer) = unsafe { at(me) }.links(|l| (l.older, l.newer));
+            if !ptr::eq(newest, me) {
+                // SAFETY: (a), I2: flag held; links completed; it is not the newest.
+                return unsafe { unlink_inner(me, newest) };
+            }
+            let to = Word::new(older, self.seen.bits());
+            match self.list.swap(self.seen, to) {
+                Ok(()) => {
+                    self.exchanged(to);
+                    if !older.is_null() {
+                        // SAFETY: I2: linked, flag held; `newer` is the oldest.
+                        unsafe { at(older) }.links(|l| l.newer = newer);
+                    }
+                    return;
+                }
+                Err(now) => self.refresh(now),
+            }
+        }
     }
 
     /// Takes out a node that is not the newest of the list.
@@ -192,49 +262,14 @@ impl<'a> Held<'a> {
         unsafe { unlink_inner(me, newest) };
     }
 
-    /// Takes `node` out and what `admit` allows with it. Err: not now.
-    ///
-    /// # Safety
-    /// (a) `node` is linked in the list, not aside, and stays valid until this `Held` has published.
-    pub(crate) unsafe fn take(mut self, node: &Node, admit: impl Fn(Bits) -> Admit) -> Result<Option<Self>, Self> {
+    /// T4: takes what `admit` allows.
+    pub(crate) fn take(&mut self, admit: impl Fn(Bits) -> Admit) -> bool {
         loop {
-            let Admit::Take(bits) = admit(self.bits()) else { return Err(self) };
-            if !ptr::eq(self.newest(), node) || !node.older().is_null() {
-                // There are others: take it before the list changes.
-                if self.change(bits) {
-                    // SAFETY: (a).
-                    unsafe { self.remove(node, None) };
-                    return Ok(Some(self));
-                }
-                continue;
+            let Admit::Take(bits) = admit(self.bits()) else { return false };
+            if self.change(bits) {
+                return true;
             }
-            // Alone: out of the list and FLAG off in one step.
-            // SAFETY: (a).
-            unsafe { self.remove(node, None) };
-            match self.publish(bits) {
-                Ok(mask) => {
-                    mask.leave();
-                    return Ok(None);
-                }
-                Err(again) => self = again,
-            }
-            // Either it is still in the word, and was not taken out; or newcomers made `refresh` take it out.
-            if self.removed.is_null() {
-                self.push_oldest(node);
-            }
-            self.removed = ptr::null_mut();
         }
-    }
-
-    /// Puts a node back in front of all others.
-    fn push_oldest(&mut self, node: &Node) {
-        let me = ptr::from_ref(node).cast_mut();
-        let (oldest, newest) = (self.oldest(), self.newest());
-        // SAFETY: I2: linked, flag held. There is a newer node, or `node` would still be in the word.
-        unsafe { at(oldest) }.links(|l| l.older = me);
-        // SAFETY: I2: linked, flag held.
-        unsafe { at(newest) }.links(|l| l.newer = me);
-        node.links(|l| (l.older, l.newer) = (ptr::null_mut(), oldest));
     }
 
     /// Completes the links of newcomers.
@@ -251,12 +286,12 @@ impl<'a> Held<'a> {
     /// T4: takes all nodes out of the word, as a chain. Err: look again.
     pub(crate) fn detach(&mut self, bits: Bits) -> Option<Chain> {
         let newest = self.newest();
-        if self.list.swap(self.seen, Word::new(ptr::null_mut(), bits.with(Bits::FLAG))).is_err() {
-            self.refresh();
+        let to = Word::new(ptr::null_mut(), bits.with(Bits::FLAG));
+        if let Err(now) = self.list.swap(self.seen, to) {
+            self.refresh(now);
             return None;
         }
-        self.seen = Word::new(ptr::null_mut(), bits.with(Bits::FLAG));
-        self.removed = ptr::null_mut();
+        self.exchanged(to);
         Some(Chain { newest })
     }
 }

@@ -21,40 +21,37 @@
 //             I5 TOLD: the front reaches the newest. So there is nobody to be told of more: all come, and look at the stock.
 // EDGES       E1 T1, T6 x T2: each writes, fences, and looks at what the other wrote: one of the two sees the other.
 //             E2 T3 (release) -> the holder's next exchange of the word (acquire): it sees the stock as it was supplied.
-use core::{marker::PhantomData, ptr, task::Waker};
+use core::{marker::PhantomData, mem::ManuallyDrop, ptr, task::Waker};
 
 use super::{
     batch::{Batch, Wakers, wake_alone},
     front::Front,
-    future::Source,
+    future::{Source, header_of},
     held::Held,
     node::Node,
     phase::Token,
     word::{Admit, Bits, Step, WaitList, Word},
 };
-use crate::sys::{self, EAGER, const_fn};
+use crate::sys::{self, EAGER, LEAN, const_fn};
 
 /// What a [`Line`] waits for.
 pub(crate) trait Stock {
     /// How much a waiter needs.
     type Need: Copy;
 
-    /// What remains for those further back.
-    type Rest;
-
     fn line(&self) -> &Line<Self::Need>;
 
-    /// What is there now.
-    fn rest(&self) -> Self::Rest;
+    /// What is there now: a number.
+    fn rest(&self) -> usize;
 
     /// Whether `rest` suffices for who needs `need`, and gets it.
-    fn grant(rest: &mut Self::Rest, need: Self::Need) -> bool;
+    fn grant(rest: &mut usize, need: Self::Need) -> bool;
 
     /// What who needs `need` takes, as a number that adds up with that of others.
     fn share(need: Self::Need) -> usize;
 
     /// What remains of `rest` when those in front take their shares, `taken` in all. None: it does not suffice for them.
-    fn beyond(rest: Self::Rest, taken: usize) -> Option<Self::Rest>;
+    fn beyond(rest: usize, taken: usize) -> Option<usize>;
 
     /// Whether the first in line was overtaken so often that now only it may take; ends as that one takes or leaves. While it
     /// is not so, nobody who was offered something may be refused what `grant` gives it.
@@ -102,6 +99,62 @@ pub(crate) trait InLinePolicy {
 
 type Need<P> = <<P as InLinePolicy>::Stock as Stock>::Need;
 
+/// A [`Stock`] whose waiters say themselves what they need: the same for all types.
+pub(super) trait Lender {
+    /// What remains when those in front take `taken`. None: it does not suffice for them.
+    fn beyond(&self, taken: usize) -> Option<usize>;
+
+    /// Whether `rest` suffices for a waiter, and gets it: what it takes.
+    ///
+    /// # Safety
+    /// (a) `node` is linked in the line of this stock, and the flag is held.
+    unsafe fn grant(&self, rest: &mut usize, node: *const Node) -> Option<usize>;
+
+    /// What a waiter takes.
+    ///
+    /// # Safety
+    /// (a) as for `grant`.
+    unsafe fn share(&self, node: *const Node) -> usize;
+
+    /// As [`Stock::is_starved`].
+    fn is_starved(&self) -> bool;
+}
+
+/// A stock that nobody drops through this type.
+#[repr(transparent)]
+struct Lent<S>(ManuallyDrop<S>);
+
+#[inline(always)]
+fn lent<S>(stock: &S) -> &Lent<S> {
+    // SAFETY: transparent, both of them.
+    unsafe { &*ptr::from_ref(stock).cast() }
+}
+
+impl<S: Stock> Lender for Lent<S> {
+    #[inline(always)]
+    fn beyond(&self, taken: usize) -> Option<usize> {
+        S::beyond(self.0.rest(), taken)
+    }
+
+    #[inline(always)]
+    unsafe fn grant(&self, rest: &mut usize, node: *const Node) -> Option<usize> {
+        // SAFETY: (a), I3.
+        let need = unsafe { header_of(node) };
+        S::grant(rest, need).then(|| S::share(need))
+    }
+
+    #[inline(always)]
+    unsafe fn share(&self, node: *const Node) -> usize {
+        // SAFETY: (a), I3.
+        S::share(unsafe { header_of(node) })
+    }
+
+    #[inline(always)]
+    fn is_starved(&self) -> bool {
+        self.0.is_starved()
+    }
+}
+
 /// A wait in a [`Line`].
 #[derive(Debug)]
 pub(crate) struct InLine<P> {
@@ -143,7 +196,7 @@ impl<P: InLinePolicy> Source for InLine<P> {
 
     #[cfg_attr(feature = "std", inline(always))]
     fn list(&self) -> &WaitList {
-        &self.line().list
+        &self.line().row.list
     }
 
     #[cfg_attr(feature = "std", inline(always))]
@@ -170,8 +223,9 @@ impl<P: InLinePolicy> Source for InLine<P> {
             (false, true) => Place::Offered,
             (false, false) => Place::Behind,
         };
+        let stock = self.policy.stock();
         // Else who follows has been offered it already, and less is left now.
-        let owes = place == Place::Head && (EAGER || self.policy.stock().is_starved());
+        let owes = !LEAN && place == Place::Head && (EAGER || stock.is_starved());
         if self.policy.try_take(place) {
             if in_front {
                 // SAFETY: I3: asked for above.
@@ -183,15 +237,13 @@ impl<P: InLinePolicy> Source for InLine<P> {
             return true;
         }
         if in_front {
-            while held.bits().has(TOLD) {
-                let _ = held.change(held.bits().without(TOLD)); // T6, I5
+            if LEAN {
+                came_in_vain::<dyn Lender>(held, node, lent(stock))
+            } else {
+                came_in_vain(held, node, lent(stock))
             }
-            // SAFETY: I3, I4.
-            let front = unsafe { Front::of(held, P::Stock::share) };
-            // SAFETY: I3.
-            unsafe { front.cut(held, node, P::Stock::share) };
         }
-        if !self.policy.stock().is_starved() && self.is_there() {
+        if !LEAN && !stock.is_starved() && self.is_there() {
             held.owe(); // refused only because it had not been offered it yet
         }
         false
@@ -213,6 +265,7 @@ impl<P: InLinePolicy> Source for InLine<P> {
         if bits.has(CLOSED) { Admit::Take(bits) } else { Admit::Wait } // I2
     }
 
+    #[cfg_attr(feature = "std", inline(always))]
     fn settle(&self, held: Held<'_>) {
         self.line().settle(held, self.policy.stock());
     }
@@ -223,15 +276,18 @@ impl<P: InLinePolicy> Source for InLine<P> {
         }
         let oldest = held.oldest();
         let is_head = ptr::eq(oldest, node);
+        let stock = self.policy.stock();
         if is_head {
-            self.policy.stock().head_leaves();
+            stock.head_leaves();
         }
         let in_front = Front::has(held, node);
-        // SAFETY: I3, I4.
-        let front = unsafe { Front::of(held, P::Stock::share) };
-        // Else there is no more than before for the first behind the front.
-        if is_head || in_front || front.is_next(held, node) {
-            held.owe();
+        if !LEAN {
+            // SAFETY: I3, I4.
+            let front = unsafe { Front::of(held, lent(stock)) };
+            // Else there is no more than before for the first behind the front.
+            if is_head || in_front || front.is_next(held, node) {
+                held.owe();
+            }
         }
         if in_front {
             // SAFETY: I3: asked for above.
@@ -255,11 +311,29 @@ impl<P: InLinePolicy> Source for InLine<P> {
     }
 }
 
+/// T6: a linked node in the front looked at the stock in vain.
+#[cfg_attr(feature = "std", inline(always))]
+fn came_in_vain<L: Lender + ?Sized>(held: &mut Held<'_>, node: &Node, stock: &L) {
+    while held.bits().has(TOLD) {
+        let _ = held.change(held.bits().without(TOLD)); // T6, I5
+    }
+    // SAFETY: I3, I4.
+    let front = unsafe { Front::of(held, stock) };
+    // SAFETY: I3.
+    unsafe { front.cut(held, node, stock) };
+}
+
 /// Waiters for a [`Stock`], each of which needs an `N`.
 #[derive(Debug)]
 pub(crate) struct Line<N> {
-    list: WaitList,
+    row: Row,
     _need: PhantomData<fn() -> N>,
+}
+
+/// The same, whatever they need.
+#[derive(Debug)]
+struct Row {
+    list: WaitList,
 }
 
 /// Who may be offered something.
@@ -276,14 +350,14 @@ const TOLD: Bits = Bits::own(2);
 impl<N: Copy> Line<N> {
     const_fn! {
         pub(crate) const fn new() -> Self {
-            Self { list: WaitList::new(Bits::NONE), _need: PhantomData }
+            Self { row: Row { list: WaitList::new(Bits::NONE) }, _need: PhantomData }
         }
     }
 
     /// The word now.
     #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn look(&self) -> Word {
-        self.list.load()
+        self.row.list.load()
     }
 
     /// Whether it was closed then.
@@ -328,7 +402,7 @@ impl<N: Copy> Line<N> {
     /// The word, for somebody who has seen to E1 already.
     #[cfg_attr(feature = "std", inline(always))]
     pub(crate) fn peek(&self) -> Word {
-        self.list.guess()
+        self.row.list.guess()
     }
 
     /// T2, second half, after a `peek` that found somebody.
@@ -336,9 +410,31 @@ impl<N: Copy> Line<N> {
         self.ask(word, stock, Whom::All);
     }
 
+    #[inline(always)]
+    fn ask(&self, word: Word, stock: &impl Stock<Need = N>, whom: Whom) {
+        if LEAN { self.row.ask::<dyn Lender>(word, lent(stock), whom) } else { self.row.ask(word, lent(stock), whom) }
+    }
+
+    /// T5. False: it was closed before.
+    pub(crate) fn close(&self, stock: &impl Stock<Need = N>) -> bool {
+        if LEAN { self.row.close::<dyn Lender>(lent(stock)) } else { self.row.close(lent(stock)) }
+    }
+
+    /// Lets go of the flag so that I1 holds.
+    #[cfg_attr(feature = "std", inline(always))]
+    pub(crate) fn settle(&self, held: Held<'_>, stock: &impl Stock<Need = N>) {
+        if LEAN {
+            self.row.serve::<dyn Lender>(held, None, lent(stock), Whom::All); // a look at the stock more
+        } else if let Some(held) = held.let_go_quietly(CLOSED.with(DUE), DUE) {
+            self.row.serve(held, None, lent(stock), Whom::All);
+        }
+    }
+}
+
+impl Row {
     #[cold]
-    fn ask(&self, mut word: Word, stock: &impl Stock<Need = N>, mut whom: Whom) {
-        while Self::has_to_be_told(word) {
+    fn ask<L: Lender + ?Sized>(&self, mut word: Word, stock: &L, mut whom: Whom) {
+        while Line::<()>::has_to_be_told(word) {
             let tried = if word.is_held() {
                 self.list.try_change(word, word.bits().with(DUE)) // T3. ORDER: E2 release
             } else {
@@ -359,10 +455,10 @@ impl<N: Copy> Line<N> {
 
     /// T4 without a batch, if one at most is to be woken, as most often.
     #[cfg_attr(feature = "std", inline(always))]
-    fn serve_one(&self, mut held: Held<'_>, stock: &impl Stock<Need = N>, whom: Whom) {
+    fn serve_one<L: Lender + ?Sized>(&self, mut held: Held<'_>, stock: &L, whom: Whom) {
         let (bits, mut one) = (held.bits(), None);
         // Without std the batch is small, and there is one `offer` less in the code.
-        if cfg!(feature = "std") && !bits.has(CLOSED) {
+        if !LEAN && !bits.has(CLOSED) {
             if let Some(told) = Self::offer(&mut held, &mut one, stock, whom) {
                 match held.publish(bits.with(told)) {
                     Ok(mask) => {
@@ -377,7 +473,7 @@ impl<N: Copy> Line<N> {
     }
 
     /// T5. False: it was closed before.
-    pub(crate) fn close(&self, stock: &impl Stock<Need = N>) -> bool {
+    fn close<L: Lender + ?Sized>(&self, stock: &L) -> bool {
         let mut word = self.list.guess();
         loop {
             if word.bits().has(CLOSED) {
@@ -402,16 +498,8 @@ impl<N: Copy> Line<N> {
         }
     }
 
-    /// Lets go of the flag so that I1 holds.
-    #[inline]
-    pub(crate) fn settle(&self, held: Held<'_>, stock: &impl Stock<Need = N>) {
-        if let Some(held) = held.let_go_quietly(CLOSED.with(DUE), DUE) {
-            self.serve(held, None, stock, Whom::All);
-        }
-    }
-
     /// T4 or T5.
-    fn serve(&self, held: Held<'_>, first: Option<Waker>, stock: &impl Stock<Need = N>, mut whom: Whom) {
+    fn serve<L: Lender + ?Sized>(&self, held: Held<'_>, first: Option<Waker>, stock: &L, mut whom: Whom) {
         self.list.settle(held, first, |held, batch| {
             let bits = held.bits();
             if bits.has(DUE) {
@@ -444,27 +532,24 @@ impl<N: Copy> Line<N> {
 
     /// T4. Some: the bits that are on from here on. None: there is more to offer. O(those who are offered something now).
     #[cfg_attr(feature = "std", inline(always))]
-    fn offer<S: Stock<Need = N>>(held: &mut Held<'_>, wakers: &mut impl Wakers, stock: &S, whom: Whom) -> Option<Bits> {
+    fn offer<L: Lender + ?Sized>(held: &mut Held<'_>, wakers: &mut impl Wakers, stock: &L, whom: Whom) -> Option<Bits> {
         // SAFETY: I3, I4.
-        let mut front = unsafe { Front::of(held, S::share) };
+        let mut front = unsafe { Front::of(held, stock) };
         // One node a masked section: whoever takes it offers the rest to the next.
         let only_head = EAGER || whom == Whom::Head || stock.is_starved();
         if only_head && !front.is_empty() {
             return Some(Bits::NONE);
         }
-        let Some(mut rest) = S::beyond(stock.rest(), front.takes()) else { return Some(Bits::NONE) };
+        let Some(mut rest) = stock.beyond(front.takes()) else { return Some(Bits::NONE) };
         let (mut more, mut next) = (false, front.next(held));
         while let Some(mut head) = next {
             // SAFETY: I3.
-            let need = unsafe { head.header() };
-            if !S::grant(&mut rest, need) {
-                break;
-            }
+            let Some(share) = (unsafe { stock.grant(&mut rest, head.address()) }) else { break };
             more = wakers.is_full();
             if more {
                 break;
             }
-            wakers.extend(front.push(&mut head, S::share(need)));
+            wakers.extend(front.push(&mut head, share));
             next = if only_head { None } else { head.next() };
         }
         let told = if front.reaches_newest(held) { TOLD } else { Bits::NONE }; // I5

@@ -161,6 +161,7 @@ impl Node {
     }
 
     /// Gives a token to a node that is in no list, or is being taken out of one.
+    #[inline(always)]
     pub(crate) fn set_token(&self, token: Token) {
         // SAFETY: I2: as in `tags`.
         self.tags.with_mut(|tags| unsafe { (*tags).token = token })
@@ -179,7 +180,8 @@ impl Node {
 
     /// The token of a node that is in no list.
     pub(crate) fn token(&self) -> Token {
-        self.tags().token
+        // SAFETY: I2: as in `tags`.
+        self.tags.with(|tags| unsafe { (*tags).token })
     }
 
     /// Clears the token of a node that is in no list.
@@ -228,8 +230,9 @@ pub(super) unsafe fn at<'n>(node: *const Node) -> &'n Node {
 impl Node {
     /// Counts one overtaking; saturates.
     pub(super) fn count_overtaken(&self) {
-        let tags = self.tags();
-        self.set_tags(Tags { overtaken: tags.overtaken.saturating_add(1), ..tags });
+        let overtaken = self.tags().overtaken.saturating_add(1);
+        // SAFETY: I2: as in `tags`.
+        self.tags.with_mut(|tags| unsafe { (*tags).overtaken = overtaken })
     }
 
     /// Gives a linked node a new waker in exchange; a node without one had been offered its turn and was overtaken.

@@ -5,7 +5,7 @@ use core::{fmt, ptr, task::Waker};
 
 use super::{
     batch::Batch,
-    held::Held,
+    held::{Head, Held},
     lot::Lot,
     node::{Links, Node, Tags, at, complete, notify, unlink_inner},
     phase::{Phase, Token},
@@ -61,7 +61,7 @@ impl Side {
         self.newest.load(Relaxed) // ORDER: relaxed: written under the flag, or a hint
     }
 
-    fn set_newest(&self, node: *mut Node) {
+    pub(super) fn set_newest(&self, node: *mut Node) {
         self.newest.store(node, Relaxed); // ORDER: relaxed: under the flag, E2 carries it
     }
 
@@ -127,7 +127,7 @@ impl Side {
     ///
     /// # Safety
     /// (a) `node` is linked in this list.
-    unsafe fn unlink(&self, held: &mut Held<'_>, node: *mut Node) {
+    pub(super) unsafe fn unlink(&self, held: &mut Held<'_>, node: *mut Node) {
         let newest = self.newest();
         if ptr::eq(newest, node) {
             self.pop_newest(held);
@@ -140,6 +140,33 @@ impl Side {
     /// Notifies from the oldest on until the batch is full. True: somebody is left.
     pub(crate) fn notify_batch(&self, held: &mut Held<'_>, batch: &mut Batch, token: Token) -> bool {
         self.notify_each(held, batch, |node| node.set_token(token))
+    }
+
+    /// Instead of a list of its own: marks all who were in the word's list as it was `seen`, by the newest of them. The flag has
+    /// been held since.
+    pub(crate) fn mark(&self, _held: &mut Held<'_>, seen: Word) {
+        self.set_newest(seen.node());
+    }
+
+    /// A node of the word's list is about to be taken out: if it was the newest with a mark, its elder is from here on.
+    #[inline(always)]
+    pub(crate) fn unmark(&self, _held: &mut Held<'_>, node: &Node) {
+        if ptr::eq(self.newest(), node) {
+            self.set_newest(node.older());
+        }
+    }
+
+    /// Notifies the oldest of those with a mark, if there is one and `batch` has room.
+    #[inline(always)]
+    pub(crate) fn notify_oldest(&self, held: &mut Held<'_>, batch: &mut Batch, token: Token) -> bool {
+        if self.is_empty() || batch.is_full() {
+            return false;
+        }
+        let oldest = held.oldest();
+        // SAFETY: I2: the newest with a mark is linked, so there is an oldest; flag held.
+        self.unmark(held, unsafe { at(oldest) });
+        batch.extend(Head::at(held, oldest).hand_over(Some(token)));
+        true
     }
 
     /// As `notify_batch`; `tell` leaves each what it is to find.
@@ -352,12 +379,10 @@ impl Movers {
             // SAFETY: I1: as in `add`.
             unsafe { at(self.first) }.links(|l| l.older = newest);
             let to = Word::new(self.last, held.seen.bits());
-            if held.list.swap(held.seen, to).is_ok() {
-                held.seen = to;
-                held.removed = ptr::null_mut();
-                return;
+            match held.list.swap(held.seen, to) {
+                Ok(()) => return held.exchanged(to),
+                Err(now) => held.refresh(now),
             }
-            held.refresh();
         }
     }
 }

@@ -10,6 +10,7 @@
 //                 T1 push      w -> me | bits, me.older = node(w); needs no flag
 //                 T2 hold      w -> w | FLAG                        T3 publish  w -> newest | bits (FLAG off)
 //                 T4 change    bits, or the newest node, under FLAG T5 leave    me | bits -> null | new bits, if pushed alone
+//             Lean code (`sys::LEAN`) has fewer ways: no T5, no look without FLAG (I10), T4 for each node that leaves the word.
 // INVARIANTS  I1 a linked node is valid and stays where it is until it is unlinked: its future unlinks it before it dies.
 //             I2 links, wakers and tags of linked nodes are touched only by the holder of FLAG (`&mut Held`), but for I10; a
 //                node's owner may touch them while the node is in no list.
@@ -42,7 +43,7 @@ use super::{
     side::Chain,
 };
 use crate::sys::{
-    self, Mask, Panics, Spin,
+    self, LEAN, Mask, Panics, Spin,
     atomic::{AtomicPtr, Ordering::*},
     const_fn,
 };
@@ -100,6 +101,12 @@ impl Word {
         Bits(self.0.addr() & Bits::MASK)
     }
 
+    /// The same node, other bits.
+    #[inline(always)]
+    pub(super) fn with_bits(self, bits: Bits) -> Self {
+        Self(self.0.map_addr(|addr| addr & !Bits::MASK | bits.0))
+    }
+
     /// Whether no node is in the list.
     #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
@@ -152,7 +159,7 @@ impl WaitList {
     /// Changes the bits of an unchanged word (T4 without the flag: a primitive's own transition).
     #[inline(always)]
     pub(crate) fn try_change(&self, from: Word, bits: Bits) -> Result<(), Word> {
-        self.swap(from, Word::new(from.node(), bits))
+        self.swap(from, from.with_bits(bits))
     }
 
     /// Whether the word is that one and nobody holds the flag; what was done under it before is seen then. One RMW.
@@ -177,12 +184,12 @@ impl WaitList {
     #[inline(always)]
     fn try_hold_masked(&self, from: Word, bits: Bits, mask: Mask) -> Result<Held<'_>, (Word, Mask)> {
         debug_assert!(!from.is_held());
-        let to = Word::new(from.node(), bits.with(Bits::FLAG));
+        let to = from.with_bits(bits.with(Bits::FLAG));
         if let Err(now) = self.swap(from, to) {
             return Err((now, mask));
         }
         sys::pause_point();
-        Ok(Held { list: self, seen: to, removed: ptr::null_mut(), owes: false, mask })
+        Ok(Held::new(self, to, mask))
     }
 
     /// T2 on an unchanged, unheld word, which gets new bits and from which all nodes are taken.
@@ -193,11 +200,12 @@ impl WaitList {
         let to = Word::new(ptr::null_mut(), bits.with(Bits::FLAG));
         self.swap(from, to)?;
         sys::pause_point();
-        Ok((Held { list: self, seen: to, removed: ptr::null_mut(), owes: false, mask }, Chain { newest: from.node() }))
+        Ok((Held::new(self, to, mask), Chain { newest: from.node() }))
     }
 
     /// T2 unless somebody else holds the flag, who then does what there is to do (I6).
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))] // smaller
     pub(crate) fn hold_if_free(&self) -> Option<Held<'_>> {
         let mut word = self.guess();
         loop {
@@ -232,6 +240,7 @@ impl WaitList {
     }
 
     #[cold]
+    #[cfg_attr(not(feature = "std"), inline(always))] // smaller
     fn hold_soon(&self) -> Held<'_> {
         let spin = Spin::new();
         loop {
@@ -263,7 +272,7 @@ impl WaitList {
         let spin = Spin::new();
         loop {
             let to = match admit(word.bits()) {
-                Admit::Take(bits) => Word::new(word.node(), bits),
+                Admit::Take(bits) => word.with_bits(bits),
                 Admit::Pause => {
                     spin.pause();
                     word = self.load();
@@ -318,7 +327,7 @@ impl WaitList {
         first: Option<Waker>,
         mut step: impl FnMut(&mut Held<'a>, &mut Batch) -> Step,
     ) {
-        if cfg!(feature = "std") {
+        if !LEAN {
             self.settle_by(held, first, step);
         } else {
             let step: &mut dyn FnMut(&mut Held<'a>, &mut Batch) -> Step = &mut step; // one for all primitives: smaller

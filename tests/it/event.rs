@@ -1,5 +1,12 @@
 //! `Event`: the behaviours of `asyncio.Event`, by their ids in the inventory.
-use std::{rc::Rc, sync::Arc, thread};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+};
 
 use futures_core::FusedFuture;
 use testudo::{Event, run::block_on};
@@ -75,6 +82,26 @@ fn waiters_are_woken_in_the_order_in_which_they_came() {
     event.set();
     assert_eq!(*order.lock().unwrap(), (0..100).collect::<Vec<_>>());
     drop(waits);
+}
+
+#[test]
+fn a_set_from_within_a_set_leaves_the_waking_to_that_one() {
+    let (event, tasks) = (Arc::new(Event::new()), Probe::many(40));
+    let (woken, inside) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    for task in &tasks {
+        let (event, woken, inside) = (event.clone(), woken.clone(), inside.clone());
+        task.on_wake(move || {
+            let before = woken.fetch_add(1, SeqCst) + 1;
+            event.set();
+            inside.fetch_add(woken.load(SeqCst) - before, SeqCst);
+        });
+    }
+    let mut waits: Vec<_> = tasks.iter().map(|task| task.start(event.wait())).collect();
+    event.set();
+    assert_eq!((woken.load(SeqCst), inside.load(SeqCst)), (40, 0));
+    for (task, wait) in tasks.iter().zip(&mut waits) {
+        task.ready(wait);
+    }
 }
 
 // EV-05

@@ -153,7 +153,6 @@ pub(super) struct Items<S> {
 
 impl<S: Store> Stock for Items<S> {
     type Need = ();
-    type Rest = usize;
 
     #[inline(always)]
     fn line(&self) -> &Line<()> {
@@ -212,7 +211,6 @@ pub(super) struct Room<S> {
 
 impl<S: Store> Stock for Room<S> {
     type Need = ();
-    type Rest = usize;
 
     #[inline(always)]
     fn line(&self) -> &Line<()> {
@@ -312,7 +310,6 @@ fn reached(now: usize, then: usize) -> bool {
 
 impl<S: Store> Stock for Shared<S> {
     type Need = usize;
-    type Rest = usize;
 
     fn line(&self) -> &Line<usize> {
         &self.joiners
