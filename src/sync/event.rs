@@ -98,7 +98,7 @@ impl Event {
         let mut word = self.list.guess();
         loop {
             let bits = word.bits().with(SET);
-            let tried = if word.is_empty() || word.bits().has(SET) {
+            let tried = if word.is_empty() || (LEAN && word.bits().has(SET)) {
                 self.list.try_change(word, bits) // T1. ORDER: E1 release
             } else if word.is_held() {
                 self.list.try_change(word, bits.with(DUE)) // T3. ORDER: E1 release
