@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Promise: no data race under ThreadSanitizer, no wrong access and no leak under AddressSanitizer (in the form that chips get)
-# and valgrind, in the same tests that everybody runs; and each sanitizer is seen to find a planted fault first. (There is no
-# miri here.)
+# Promise: no data race under ThreadSanitizer, no wrong access and no leak under AddressSanitizer and valgrind, in the same
+# tests that everybody runs; and each sanitizer is seen to find a planted fault first. (There is no miri here.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/lib.sh
@@ -27,7 +26,6 @@ cp Cargo.lock "$work"
 under() ( # SANITIZER ARGUMENT...: cargo test
     target_dir "$1"
     export RUSTFLAGS="-Zsanitizer=$1 -Zexternal-clangrt -Clinker=clang-22 -Clink-arg=-fsanitize=$1"
-    [ "$1" != address ] || RUSTFLAGS+=" --cfg testudo_lean"
     cargo test -Zbuild-std --target x86_64-unknown-linux-gnu --manifest-path "$work/Cargo.toml" "${@:2}"
 )
 sanitized() { # SANITIZER "FAULTS" FILTER...: the tests of FILTER, after each planted fault was found and clean code passed
