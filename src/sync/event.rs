@@ -225,7 +225,7 @@ impl Event {
     fn try_release(&self, word: Word, bits: Bits) -> Result<(), Word> {
         if LEAN {
             let mut held = self.list.try_hold(word, bits)?; // ORDER: E1 release
-            self.side.mark(&mut held, word);
+            self.side.mark(&mut held);
             self.serve(held, None);
         } else {
             let (held, chain) = self.list.try_detach(word, bits)?; // ORDER: E1 release
@@ -269,8 +269,7 @@ impl Event {
         self.list.settle(held, first, |held, batch| {
             let bits = held.bits();
             if LEAN && bits.has(DUE) {
-                let seen = held.seen();
-                self.side.mark(held, seen); // before there can be newcomers, I1
+                self.side.mark(held); // before there can be newcomers, I1
                 let _ = held.change(bits.without(DUE));
                 return Step::Again;
             }

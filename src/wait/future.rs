@@ -189,11 +189,6 @@ impl<S: Source> Wait<S> {
         unsafe { &(*node.cast::<Self>()).source }
     }
 
-    /// The node, as a pointer from which the whole future can be reached (I3).
-    fn linkable(&self) -> *mut Node {
-        core::ptr::from_ref(self).cast_mut().cast()
-    }
-
     /// A later poll of a linked node: take it if it can be had, or leave the waker.
     #[inline(always)]
     fn poll_linked(&self, waker: &Waker) -> Phase {
@@ -260,7 +255,7 @@ impl<S: Source> Wait<S> {
     /// Dropped half-way.
     #[inline(never)]
     fn cancel(&self) {
-        tell!(cancelled(self.source.list(), S::VERB, self.linkable().addr()));
+        tell!(cancelled(self.source.list(), S::VERB, self.shared().linkable().addr()));
         let alone = |bits| {
             self.source.leaving_alone();
             Some(bits)
@@ -287,15 +282,15 @@ impl<S: Source> Wait<S> {
         self.node.go(Phase::HOLDING);
         if let Some(output) = self.source.conclude(&self.node, token) {
             self.node.go(Phase::DONE);
-            tell!(resumed(self.source.list(), S::VERB, self.linkable().addr()));
+            tell!(resumed(self.source.list(), S::VERB, self.shared().linkable().addr()));
             return Poll::Ready(output);
         }
-        tell!(blocked(self.source.list(), S::ASIDE, self.linkable().addr()));
+        tell!(blocked(self.source.list(), S::ASIDE, self.shared().linkable().addr()));
         let waker = waker.clone();
         self.node.spend(); // from here on it is the source's to pass on
         self.source.park(token, |held, side, asks| {
             // SAFETY: I1, I2: pinned by `poll`, in no list, and `drop` takes it out.
-            unsafe { side.link(held, self.linkable(), waker, asks) };
+            unsafe { side.link(held, self.shared().linkable(), waker, asks) };
         });
         Poll::Pending
     }

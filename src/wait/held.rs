@@ -74,12 +74,6 @@ impl<'a> Held<'a> {
         if newest.is_null() { newest } else { unsafe { complete(newest) } }
     }
 
-    /// The word as it was last seen.
-    #[inline(always)]
-    pub(crate) fn seen(&self) -> Word {
-        self.seen
-    }
-
     /// Looks at the word again after a failed compare-and-swap.
     #[cold]
     #[cfg_attr(not(feature = "std"), inline(always))] // little

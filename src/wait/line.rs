@@ -457,7 +457,7 @@ impl Row {
     #[cfg_attr(feature = "std", inline(always))]
     fn serve_one<L: Lender + ?Sized>(&self, mut held: Held<'_>, stock: &L, whom: Whom) {
         let (bits, mut one) = (held.bits(), None);
-        // Without std the batch is small, and there is one `offer` less in the code.
+        // Lean code has one `offer` only.
         if !LEAN && !bits.has(CLOSED) {
             if let Some(told) = Self::offer(&mut held, &mut one, stock, whom) {
                 match held.publish(bits.with(told)) {

@@ -61,7 +61,7 @@ impl Side {
         self.newest.load(Relaxed) // ORDER: relaxed: written under the flag, or a hint
     }
 
-    pub(super) fn set_newest(&self, node: *mut Node) {
+    fn set_newest(&self, node: *mut Node) {
         self.newest.store(node, Relaxed); // ORDER: relaxed: under the flag, E2 carries it
     }
 
@@ -142,10 +142,9 @@ impl Side {
         self.notify_each(held, batch, |node| node.set_token(token))
     }
 
-    /// Instead of a list of its own: marks all who were in the word's list as it was `seen`, by the newest of them. The flag has
-    /// been held since.
-    pub(crate) fn mark(&self, _held: &mut Held<'_>, seen: Word) {
-        self.set_newest(seen.node());
+    /// Instead of a list of its own: marks all who were in the word's list when it was last seen, by the newest of them.
+    pub(crate) fn mark(&self, held: &mut Held<'_>) {
+        self.set_newest(held.seen.node());
     }
 
     /// A node of the word's list is about to be taken out: if it was the newest with a mark, its elder is from here on.
