@@ -52,6 +52,18 @@ impl Front {
         Self { oldest, last, takes }
     }
 
+    /// The only one in line, if it is behind an empty front. O(1).
+    #[inline(always)]
+    pub(super) fn sole<'h, 'a>(held: &'h mut Held<'a>) -> Option<Head<'h, 'a>> {
+        let newest = held.newest();
+        if newest.is_null() {
+            return None;
+        }
+        // SAFETY: I2: linked, flag held.
+        let node = unsafe { at(newest) };
+        (node.older().is_null() && node.has_waker()).then(|| Head::at(held, newest)) // I9
+    }
+
     /// Whether `node`, which is linked, is in the front of its list.
     #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn has(_held: &mut Held<'_>, node: &Node) -> bool {

@@ -202,7 +202,7 @@ impl<S: Source> Wait<S> {
             Admit::Take(bits) => Some(bits),
             _ => None,
         };
-        if let Some(word) = list.alone(&self.node) {
+        if WaitList::was_alone(word, &self.node) {
             if self.source.take_alone(word.bits()) {
                 return self.leave_taken(word);
             }
@@ -484,7 +484,7 @@ fn get_in_line<W: AnyWait + ?Sized>(wait: &W, seen: Word, waker: &Waker) -> Phas
 }
 
 /// Polls a node that was linked, under the flag: where it stands then.
-#[cfg_attr(feature = "std", inline(always))]
+#[inline(never)]
 fn poll_held<W: AnyWait + ?Sized>(wait: &W, waker: &Waker) -> Phase {
     let node = wait.node();
     let mut fresh = None;

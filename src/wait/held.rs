@@ -318,9 +318,13 @@ impl<'h, 'a> Head<'h, 'a> {
     /// As `offer`, to the next behind a front, of which it is from here on (I9).
     #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn offer_in_front(&mut self) -> Option<Waker> {
-        let waker = self.node().take_waker();
-        self.node().set_word(IN_FRONT);
-        waker
+        self.node().take_waker_for(IN_FRONT)
+    }
+
+    /// As `offer`, to the only one in line, which is all of the front from here on (I9).
+    #[inline(always)]
+    pub(super) fn offer_alone(&mut self) -> Option<Waker> {
+        self.node().take_waker_for(self.node)
     }
 
     /// Offers it what it waits for: it is to be woken and keeps its place. None: it was offered before.

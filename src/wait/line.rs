@@ -27,7 +27,7 @@ use super::{
     batch::{Batch, Wakers, wake_alone},
     front::Front,
     future::{Source, header_of},
-    held::Held,
+    held::{Head, Held},
     node::Node,
     phase::Token,
     word::{Admit, Bits, Step, WaitList, Word},
@@ -458,18 +458,38 @@ impl Row {
     fn serve_one<L: Lender + ?Sized>(&self, mut held: Held<'_>, stock: &L, whom: Whom) {
         let (bits, mut one) = (held.bits(), None);
         // Lean code has one `offer` only.
-        if !LEAN && !bits.has(CLOSED) {
-            if let Some(told) = Self::offer(&mut held, &mut one, stock, whom) {
-                match held.publish(bits.with(told)) {
-                    Ok(mask) => {
-                        mask.leave();
-                        return one.map_or((), wake_alone);
-                    }
-                    Err(again) => held = again,
+        if LEAN || bits.has(CLOSED) {
+            return self.serve(held, one, stock, whom);
+        }
+        let told = match Front::sole(&mut held) {
+            Some(head) => Self::offer_sole(head, &mut one, stock),
+            None => return self.serve_some(held, stock, whom),
+        };
+        self.wake_one(held, bits.with(told), one, stock, whom);
+    }
+
+    /// As `serve_one`, of several who wait, or who were offered something before.
+    #[inline(never)]
+    fn serve_some<L: Lender + ?Sized>(&self, mut held: Held<'_>, stock: &L, whom: Whom) {
+        let (bits, mut one) = (held.bits(), None);
+        match Self::offer(&mut held, &mut one, stock, whom) {
+            Some(told) => self.wake_one(held, bits.with(told), one, stock, whom),
+            None => self.serve(held, one, stock, whom),
+        }
+    }
+
+    /// Lets go with these bits, and wakes who was offered something; goes on if somebody came.
+    #[inline(always)]
+    fn wake_one<L: Lender + ?Sized>(&self, held: Held<'_>, bits: Bits, one: Option<Waker>, stock: &L, whom: Whom) {
+        match held.publish(bits) {
+            Ok(mask) => {
+                mask.leave();
+                if let Some(waker) = one {
+                    wake_alone(waker);
                 }
             }
+            Err(again) => self.serve(again, one, stock, whom),
         }
-        self.serve(held, one, stock, whom);
     }
 
     /// T5. False: it was closed before.
@@ -528,6 +548,18 @@ impl Row {
             batch.extend(head.hand_over(Some(Token::All)));
         }
         false
+    }
+
+    /// T4 with nobody else in line: the bits that are on from here on. O(1).
+    #[inline(always)]
+    fn offer_sole<L: Lender + ?Sized>(mut head: Head<'_, '_>, one: &mut Option<Waker>, stock: &L) -> Bits {
+        // SAFETY: I3.
+        let share = stock.beyond(0).and_then(|mut rest| unsafe { stock.grant(&mut rest, head.address()) });
+        if share.is_none() {
+            return Bits::NONE;
+        }
+        *one = head.offer_alone();
+        TOLD // I5
     }
 
     /// T4. Some: the bits that are on from here on. None: there is more to offer. O(those who are offered something now).

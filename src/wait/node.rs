@@ -61,12 +61,17 @@ impl Slot {
 
     #[inline(always)]
     fn take(&self) -> Option<Waker> {
-        let table = self.table();
+        if self.is_empty() { None } else { self.replace(ptr::null_mut()) }
+    }
+
+    /// Takes the waker, if there is one, and leaves a word.
+    #[inline(always)]
+    fn replace(&self, word: *mut ()) -> Option<Waker> {
+        let (table, data) = (self.table(), self.data());
+        self.set(ptr::null_mut(), word);
         if table.is_null() {
             return None;
         }
-        let data = self.data();
-        self.set(ptr::null_mut(), ptr::null_mut());
         // SAFETY: I10: `put` has it from a waker.
         let table: &'static RawWakerVTable = unsafe { &*table };
         // SAFETY: I10: the parts of a waker that was put here and is in no other place.
@@ -249,6 +254,12 @@ impl Node {
     #[inline(always)]
     pub(super) fn take_waker(&self) -> Option<Waker> {
         self.slot.take()
+    }
+
+    /// As `take_waker`; it has a word from here on.
+    #[inline(always)]
+    pub(super) fn take_waker_for(&self, word: *mut Node) -> Option<Waker> {
+        self.slot.replace(word.cast())
     }
 
     /// Whether a linked node was offered what it waits for, and has not been polled since.

@@ -297,12 +297,11 @@ impl WaitList {
         }
     }
 
-    /// The word, if `node` was pushed on an empty list and is still alone, and nobody holds the flag: a guess.
+    /// Whether `node` was pushed on an empty list and was still alone in `word`, and nobody held the flag.
     #[inline(always)]
-    pub(crate) fn alone(&self, node: &Node) -> Option<Word> {
-        let word = self.guess();
+    pub(crate) fn was_alone(word: Word, node: &Node) -> bool {
         // Nothing can get in front of a node that was pushed alone: if it is the newest, it is the only one.
-        (node.alone.get() && ptr::eq(word.node(), node) && !word.is_held()).then_some(word)
+        node.alone.get() && ptr::eq(word.node(), node) && !word.is_held()
     }
 
     /// T5: takes out the only node of `word`, and leaves `bits` behind. One RMW.
@@ -311,10 +310,11 @@ impl WaitList {
         self.swap(word, Word::new(ptr::null_mut(), bits)).is_ok()
     }
 
-    /// T5, if `node` is [`alone`](WaitList::alone), and `then` gives bits to leave behind.
+    /// T5, if `node` is [alone](WaitList::was_alone), and `then` gives bits to leave behind.
     #[inline]
     pub(crate) fn try_leave(&self, node: &Node, then: impl FnOnce(Bits) -> Option<Bits>) -> bool {
-        self.alone(node).is_some_and(|word| then(word.bits()).is_some_and(|bits| self.try_empty(word, bits)))
+        let word = self.guess();
+        Self::was_alone(word, node) && then(word.bits()).is_some_and(|bits| self.try_empty(word, bits))
     }
 
     /// Lets go of the flag when `step` says that nothing is owed any more (I6), and wakes outside it.
