@@ -157,7 +157,7 @@ impl Run<'_> {
 fn play(script: &[Op], free: usize) -> TestCaseResult {
     let semaphore = Semaphore::new(free);
     let crew = Crew::new(&Log::default());
-    let model = model::semaphore::Semaphore::new(free);
+    let model = model::semaphore::Semaphore::new(free, 4);
     let mut run = Run { semaphore: &semaphore, model, permits: vec![], crew, needs: HashMap::new() };
     for (step, op) in script.iter().enumerate() {
         run.step(op).map_err(|error| TestCaseError::fail(format!("step {step}, {op:?}: {error}")))?;

@@ -23,7 +23,7 @@ use crate::{
 ///
 /// # Fairness
 /// First come, first served, but for those who ask while there is an item, or room: they may get in before the first in
-/// line four times, then it is served next; not counted are those who asked before it was in line, and those who were offered
+/// line 64 times, then it is served next; not counted are those who asked before it was in line, and those who were offered
 /// something too and come for it sooner.
 ///
 /// # Interrupts

@@ -4,9 +4,6 @@ use std::collections::{HashSet, VecDeque};
 
 use crate::hand::{Seen, Which};
 
-/// How often the first in line may be overtaken.
-const LIMIT: u8 = 4;
-
 #[derive(Debug)]
 struct Place {
     who: usize,
@@ -21,6 +18,8 @@ pub(crate) struct Semaphore {
     pub(crate) closed: bool,
     line: VecDeque<Place>,
     overtaken: u8,
+    /// How often the first in line may be overtaken.
+    limit: u8,
     /// Were in line when it was closed.
     told: HashSet<usize>,
 }
@@ -29,8 +28,8 @@ pub(crate) struct Semaphore {
 pub(crate) type Answer = Option<Result<usize, ()>>;
 
 impl Semaphore {
-    pub(crate) fn new(free: usize) -> Self {
-        Self { free, ..Self::default() }
+    pub(crate) fn new(free: usize, limit: u8) -> Self {
+        Self { free, limit, ..Self::default() }
     }
 
     pub(crate) fn has_waiters(&self) -> bool {
@@ -43,7 +42,7 @@ impl Semaphore {
     }
 
     fn take_counted(&mut self, need: usize, counted: bool) -> bool {
-        let may = !self.closed && self.free >= need && !(self.has_waiters() && self.overtaken >= LIMIT);
+        let may = !self.closed && self.free >= need && !(self.has_waiters() && self.overtaken >= self.limit);
         if may {
             self.free -= need;
             self.overtaken += u8::from(counted);
@@ -59,7 +58,7 @@ impl Semaphore {
         if at == Some(0) && self.free >= need {
             self.free -= need;
             self.line.pop_front();
-            let starved = std::mem::take(&mut self.overtaken) >= LIMIT;
+            let starved = std::mem::take(&mut self.overtaken) >= self.limit;
             if starved {
                 self.offer(seen);
             }
@@ -91,7 +90,7 @@ impl Semaphore {
 
     fn offer(&mut self, seen: &mut Vec<Seen>) {
         let mut rest = self.free;
-        let many = if self.overtaken >= LIMIT { 1 } else { self.line.len() };
+        let many = if self.overtaken >= self.limit { 1 } else { self.line.len() };
         for place in self.line.iter_mut().take(many) {
             let Some(left) = rest.checked_sub(place.need) else { return };
             rest = left;

@@ -15,6 +15,9 @@ use crate::{
     regressions,
 };
 
+/// How often the first in line may be overtaken.
+const LIMIT: u8 = 64;
+
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Put(u8),
@@ -47,7 +50,7 @@ fn op() -> impl Strategy<Value = Op> {
         10 => (0..64_usize, which()).prop_map(|(nth, which)| Op::Poll(nth, which)),
         4 => (0..64_usize).prop_map(Op::Cancel),
         6 => tried.prop_map(Op::Try),
-        1 => (1..4_usize).prop_map(Op::Barge),
+        2 => prop_oneof![1..4_usize, 60..70_usize].prop_map(Op::Barge),
     ]
 }
 
@@ -254,8 +257,8 @@ fn play(script: &[Op], queue: &dyn Queued, kept: Kept, capacity: usize) -> TestC
     let mut run = Run {
         queue,
         model: Model::new(kept, capacity),
-        getters: Semaphore::new(0),
-        putters: Semaphore::new(capacity.min(1 << 32)),
+        getters: Semaphore::new(0, LIMIT),
+        putters: Semaphore::new(capacity.min(1 << 32), LIMIT),
         joiners: vec![],
         puts: 0,
         settled: 0,
