@@ -21,6 +21,12 @@ pub(crate) enum Op {
     CloseNow,
 }
 
+impl Op {
+    fn puts(self) -> bool {
+        matches!(self, Self::Put(_) | Self::PutOrLeave(_))
+    }
+}
+
 /// What an operation returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
@@ -45,6 +51,8 @@ pub(crate) struct Model {
     capacity: usize,
     pub(crate) closed: bool,
     pub(crate) unfinished: usize,
+    /// How many of the next puts were worked off already.
+    early: usize,
 }
 
 impl Kept {
@@ -63,7 +71,7 @@ impl Kept {
 
 impl Model {
     pub(crate) fn new(kept: Kept, capacity: usize) -> Self {
-        Self { kept, capacity, closed: false, unfinished: 0 }
+        Self { kept, capacity, closed: false, unfinished: 0, early: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -71,6 +79,17 @@ impl Model {
             Kept::Fifo(kept) => kept.len(),
             Kept::Lifo(kept) => kept.len(),
             Kept::Heap(kept) => kept.len(),
+        }
+    }
+
+    /// A put that was let in before it was closed; or an item is worked off that is put later.
+    fn step_late(&mut self, op: Op) {
+        if op.puts() {
+            let closed = std::mem::take(&mut self.closed);
+            self.step(op);
+            self.closed = closed;
+        } else {
+            self.early += 1;
         }
     }
 
@@ -84,7 +103,10 @@ impl Model {
                     Kept::Lifo(kept) => kept.push(item),
                     Kept::Heap(kept) => kept.push(Reverse(item)),
                 }
-                self.unfinished += 1;
+                match self.early.checked_sub(1) {
+                    Some(early) => self.early = early,
+                    None => self.unfinished += 1,
+                }
                 Said::Put(true)
             }
             Op::Get | Op::GetOrLeave => {
@@ -182,16 +204,24 @@ impl Done {
         self.ended < other.began || self.thread == other.thread && self.began < other.began
     }
 
-    /// It says Full or Empty, and another operation was under way: who is in the middle of one keeps its slot.
-    fn is_excused(&self, history: &[Self]) -> bool {
-        let overlaps = |other: &Self| other.thread != self.thread && !other.precedes(self) && !self.precedes(other);
-        matches!(self.said, Said::Full | Said::Empty) && history.iter().any(overlaps)
+    /// It says Full or Empty, and another operation was under way: who is in the middle of one keeps its slot. Or, if a put goes
+    /// `by_steps`, it was let in before a close, or called worked off, and came to lie among the others only later.
+    fn is_excused(&self, history: &[Self], by_steps: bool) -> bool {
+        let overlaps = |other: &&Self| other.thread != self.thread && !other.precedes(self) && !self.precedes(other);
+        let mut others = history.iter().filter(overlaps);
+        match (self.op, self.said) {
+            (_, Said::Full | Said::Empty) => others.next().is_some(),
+            (Op::Done, Said::Put(true)) => by_steps && others.any(|other| other.op.puts()),
+            (op, Said::Put(true)) if op.puts() => by_steps && others.any(|other| matches!(other.op, Op::Close)),
+            _ => false,
+        }
     }
 }
 
 /// Whether some order of what the threads did explains what they saw.
 pub(crate) fn explains(model: &Model, history: &[Done]) -> bool {
-    let mut left: Vec<_> = history.iter().map(|done| (*done, done.is_excused(history))).collect();
+    let by_steps = !matches!(model.kept, Kept::Fifo(_));
+    let mut left: Vec<_> = history.iter().map(|done| (*done, done.is_excused(history, by_steps))).collect();
     is_linear(model, &mut left)
 }
 
@@ -207,8 +237,18 @@ fn is_linear(model: &Model, left: &mut Vec<(Done, bool)>) -> bool {
         left.swap_remove(at);
         let mut next = model.clone();
         let fits = next.step(done.op) == done.said;
-        if (fits && is_linear(&next, left)) || (excused && is_linear(model, left)) {
+        if fits && is_linear(&next, left) {
             return true;
+        }
+        if excused {
+            let mut next = model.clone();
+            match done.said {
+                Said::Full | Said::Empty => {}
+                _ => next.step_late(done.op),
+            }
+            if is_linear(&next, left) {
+                return true;
+            }
         }
         left.push((done, excused));
         let last = left.len() - 1;
