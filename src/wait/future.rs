@@ -73,6 +73,12 @@ pub(crate) trait Source {
         }
     }
 
+    /// As `try_take`, of a first poll. Some: the output, with which nothing is left to finish or to give back.
+    #[inline(always)]
+    fn try_at_once(&self) -> Result<Option<Self::Output>, Word> {
+        self.try_take().map(|()| None)
+    }
+
     /// Its node was pushed. True: look again, for it may be had now.
     #[inline(always)]
     fn joined(&self) -> bool {
@@ -281,9 +287,7 @@ impl<S: Source> Wait<S> {
         // `finish` may run a predicate and `clone` a waker: if they panic, `drop` gives all of it back.
         self.node.go(Phase::HOLDING);
         if let Some(output) = self.source.conclude(&self.node, token) {
-            self.node.go(Phase::DONE);
-            tell!(resumed(self.source.list(), S::VERB, self.shared().linkable().addr()));
-            return Poll::Ready(output);
+            return self.done(output);
         }
         tell!(blocked(self.source.list(), S::ASIDE, self.shared().linkable().addr()));
         let waker = waker.clone();
@@ -293,6 +297,13 @@ impl<S: Source> Wait<S> {
             unsafe { side.link(held, self.shared().linkable(), waker, asks) };
         });
         Poll::Pending
+    }
+
+    #[inline(always)]
+    fn done(&self, output: S::Output) -> Poll<S::Output> {
+        self.node.go(Phase::DONE);
+        tell!(resumed(self.source.list(), S::VERB, self.shared().linkable().addr()));
+        Poll::Ready(output)
     }
 
     /// Any poll of lean code.
@@ -484,7 +495,7 @@ fn get_in_line<W: AnyWait + ?Sized>(wait: &W, seen: Word, waker: &Waker) -> Phas
 }
 
 /// Polls a node that was linked, under the flag: where it stands then.
-#[inline(never)]
+#[cfg_attr(feature = "std", inline(never))]
 fn poll_held<W: AnyWait + ?Sized>(wait: &W, waker: &Waker) -> Phase {
     let node = wait.node();
     let mut fresh = None;
@@ -557,8 +568,9 @@ impl<S: Source> Future for Wait<S> {
             return this.poll_lean(cx.waker());
         }
         match this.node.phase() {
-            Phase::IDLE => match this.source.try_take() {
-                Ok(()) => this.arrive(cx.waker()),
+            Phase::IDLE => match this.source.try_at_once() {
+                Ok(Some(output)) => this.done(output),
+                Ok(None) => this.arrive(cx.waker()),
                 Err(seen) => this.poll_first(seen, cx.waker()),
             },
             Phase::NOTIFIED => this.arrive(cx.waker()),

@@ -90,6 +90,12 @@ pub(crate) trait InLinePolicy {
     /// Takes what it needs, if it is there and may be had from this place.
     fn try_take(&self, place: Place) -> bool;
 
+    /// As `try_take`, of a first poll. Some: taken; within: the output, with which nothing is left to finish or to give back.
+    #[inline(always)]
+    fn try_at_once(&self, place: Place) -> Option<Option<Self::Output>> {
+        self.try_take(place).then_some(None)
+    }
+
     /// The output; `taken`: it has what it needs, else the line is closed.
     fn finish(&self, taken: bool) -> Self::Output;
 
@@ -204,6 +210,15 @@ impl<P: InLinePolicy> Source for InLine<P> {
         let word = self.line().look();
         let open = !Line::<Need<P>>::is_closed(word);
         if open && self.policy.try_take(Line::<Need<P>>::place(word)) { Ok(()) } else { Err(word) }
+    }
+
+    #[inline(always)]
+    fn try_at_once(&self) -> Result<Option<P::Output>, Word> {
+        let word = self.line().look();
+        if Line::<Need<P>>::is_closed(word) {
+            return Err(word);
+        }
+        self.policy.try_at_once(Line::<Need<P>>::place(word)).ok_or(word)
     }
 
     fn joined(&self) -> bool {

@@ -61,21 +61,30 @@ impl Slot {
 
     #[inline(always)]
     fn take(&self) -> Option<Waker> {
-        if self.is_empty() { None } else { self.replace(ptr::null_mut()) }
+        let table = self.table();
+        (!table.is_null()).then(|| self.exchange(table, ptr::null_mut()))
     }
 
     /// Takes the waker, if there is one, and leaves a word.
     #[inline(always)]
-    fn replace(&self, word: *mut ()) -> Option<Waker> {
-        let (table, data) = (self.table(), self.data());
-        self.set(ptr::null_mut(), word);
+    fn take_for(&self, word: *mut ()) -> Option<Waker> {
+        let table = self.table();
         if table.is_null() {
+            self.set(table, word);
             return None;
         }
+        Some(self.exchange(table, word))
+    }
+
+    /// Takes the waker of this table.
+    #[inline(always)]
+    fn exchange(&self, table: *mut RawWakerVTable, word: *mut ()) -> Waker {
+        let data = self.data();
+        self.set(ptr::null_mut(), word);
         // SAFETY: I10: `put` has it from a waker.
         let table: &'static RawWakerVTable = unsafe { &*table };
         // SAFETY: I10: the parts of a waker that was put here and is in no other place.
-        Some(unsafe { Waker::new(data, table) })
+        unsafe { Waker::new(data, table) }
     }
 
     #[inline(always)]
@@ -259,7 +268,7 @@ impl Node {
     /// As `take_waker`; it has a word from here on.
     #[inline(always)]
     pub(super) fn take_waker_for(&self, word: *mut Node) -> Option<Waker> {
-        self.slot.replace(word.cast())
+        self.slot.take_for(word.cast())
     }
 
     /// Whether a linked node was offered what it waits for, and has not been polled since.

@@ -211,6 +211,11 @@ impl<T> Store for Any<T> {
         either!(self, store => store.end_get(pocket));
     }
 
+    #[inline(always)]
+    fn get_at_once(&self) -> Option<Result<T, Nothing>> {
+        either!(self, store => store.get_at_once())
+    }
+
     fn undo_get(&self, pocket: &Pocket<T>) -> bool {
         either!(self, store => store.undo_get(pocket))
     }

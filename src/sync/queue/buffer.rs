@@ -17,7 +17,7 @@
 //             E2 T3 x T2: closer and getter each write, fence, and look at what the other wrote: one closes the getters' line.
 use crate::{
     sys::{
-        self, Panics, Spin,
+        self, LEAN, Panics, Spin,
         atomic::{AtomicU8, AtomicUsize, Ordering::*},
         const_fn,
     },
@@ -44,6 +44,16 @@ pub enum Nothing {
     Drained,
 }
 
+/// What came of a get.
+pub(super) enum Got<T> {
+    /// All of it is done.
+    Item(T),
+    /// It has begun: a pocket has the item, or a right to it.
+    Begun,
+    /// It has not.
+    Nothing(Nothing),
+}
+
 /// Where the items are. A put or a get begins, perhaps under a list flag, with what is quick and runs no foreign code, and
 /// ends outside it.
 pub trait Store {
@@ -63,6 +73,12 @@ pub trait Store {
     /// Gets it, if it is not in the pocket already.
     #[inline(always)]
     fn end_get(&self, _pocket: &Pocket<Self::Item>) {}
+
+    /// As both, without a pocket. None: it takes one.
+    #[inline(always)]
+    fn get_at_once(&self) -> Option<Result<Self::Item, Nothing>> {
+        None
+    }
 
     /// Takes back what was begun, or got and not handed out, if there is room. True: it counts as put once more.
     fn undo_get(&self, pocket: &Pocket<Self::Item>) -> bool;
@@ -270,13 +286,23 @@ impl<S: Store> Room<S> {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn has_getters_to_tell(&self) -> bool {
+        Line::<()>::has_to_be_told(self.items.getters.peek())
+    }
+
     /// T2 after a get.
     #[inline(always)]
     fn tell_putters(&self) {
-        let word = self.putters.peek();
-        if Line::<()>::has_to_be_told(word) || Line::<()>::is_closed(word) {
+        if self.has_putters_to_tell() {
             self.tell_putters_or_end();
         }
+    }
+
+    #[inline(always)]
+    fn has_putters_to_tell(&self) -> bool {
+        let word = self.putters.peek();
+        Line::<()>::has_to_be_told(word) || Line::<()>::is_closed(word)
     }
 
     #[cold]
@@ -390,15 +416,46 @@ impl<S: Store> Shared<S> {
         drop(tell);
     }
 
-    /// Gets an item into the pocket.
+    /// Gets an item.
     #[inline(always)]
-    pub(super) fn try_get(&self, pocket: &Pocket<S::Item>) -> Result<(), Nothing> {
-        self.items().begin(Line::<()>::place(self.items().getters.look()), pocket)?;
-        pocket.begin();
-        let back = OnDrop(|| self.undo_get(pocket));
-        self.end_get(pocket);
+    pub(super) fn try_get(&self) -> Result<S::Item, Nothing> {
+        let place = Line::<()>::place(self.items().getters.look());
+        let pocket = Pocket::empty();
+        match self.get_at_once(place, &pocket) {
+            Got::Item(item) => return Ok(item),
+            Got::Begun => {}
+            Got::Nothing(why) => return Err(why),
+        }
+        let back = OnDrop(|| self.undo_get(&pocket));
+        self.end_get(&pocket);
         core::mem::forget(back);
-        Ok(())
+        Ok(pocket.take())
+    }
+
+    /// T1, and with it, if nobody has to be told of it, all of the get.
+    #[inline(always)]
+    pub(super) fn get_at_once(&self, place: Place, pocket: &Pocket<S::Item>) -> Got<S::Item> {
+        // A larger one would be copied once for each wrapping.
+        let fits_registers = size_of::<S::Item>() <= size_of::<[usize; 2]>();
+        if !LEAN && fits_registers && place == Place::Alone {
+            match self.store().get_at_once() {
+                Some(Ok(item)) if !self.room.has_putters_to_tell() => return Got::Item(item),
+                Some(Ok(item)) => {
+                    pocket.put(item); // a waker may panic
+                    pocket.begin();
+                    return Got::Begun;
+                }
+                Some(Err(why)) => return Got::Nothing(why),
+                None => {}
+            }
+        }
+        match self.items().begin(place, pocket) {
+            Ok(()) => {
+                pocket.begin();
+                Got::Begun
+            }
+            Err(why) => Got::Nothing(why),
+        }
     }
 
     /// Ends a get that has begun. If it panics, the pocket keeps what it has, and this may be called again.
@@ -541,8 +598,7 @@ mod tests {
             let (join, items) = (shared.joins(), 1 + usize::from(two));
             assert_eq!((shared.store().len(), shared.unfinished()), (items, items));
             for left in (0..items).rev() {
-                let pocket = Pocket::empty();
-                assert!(shared.try_get(&pocket).is_ok() && pocket.take() == round && !shared.is_settled(join));
+                assert!(shared.try_get() == Ok(round) && !shared.is_settled(join));
                 assert!(shared.task_done().is_ok() && shared.unfinished() == left);
             }
             assert!(shared.is_settled(join) && shared.task_done().is_err());

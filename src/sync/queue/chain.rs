@@ -190,6 +190,11 @@ impl<T> Store for Chain<T> {
         }
     }
 
+    #[inline(always)]
+    fn get_at_once(&self) -> Option<Result<T, Nothing>> {
+        self.link(&self.oldest).ring.get_at_once().filter(|tried| !matches!(tried, Err(Nothing::Drained)))
+    }
+
     fn undo_get(&self, pocket: &Pocket<T>) -> bool {
         // Its place is gone: it goes to the end.
         let _ = self.begin_put(pocket);

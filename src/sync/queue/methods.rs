@@ -163,12 +163,10 @@ macro_rules! queue_methods {
             #[doc(alias = "try_recv")]
             #[inline]
             pub fn try_get(&self) -> Result<T, TryGetError> {
-                let pocket = super::ring::Pocket::empty();
-                match self.shared.try_get(&pocket) {
-                    Ok(()) => Ok(pocket.take()),
-                    Err(super::buffer::Nothing::Empty) => Err(TryGetError::Empty),
-                    Err(super::buffer::Nothing::Drained) => Err(TryGetError::Closed),
-                }
+                self.shared.try_get().map_err(|why| match why {
+                    super::buffer::Nothing::Empty => TryGetError::Empty,
+                    super::buffer::Nothing::Drained => TryGetError::Closed,
+                })
             }
 
             /// Puts an item, and blocks this thread while there is no room.

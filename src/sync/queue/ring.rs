@@ -66,6 +66,13 @@ impl<T> Slot<T> {
         self.item.with_mut(|at| unsafe { to.item.as_ptr().copy_from_nonoverlapping(at, 1) });
         to.full.set(true);
     }
+
+    /// Between T3 and T4: moves out. One copy.
+    #[inline(always)]
+    fn take(&self) -> T {
+        // SAFETY: I1: the caller's alone; I2, E1: there is an item, which is the caller's from here on.
+        self.item.with_mut(|at| unsafe { at.cast::<T>().read() })
+    }
 }
 
 /// Where slots are kept.
@@ -215,6 +222,38 @@ impl<S: Slots, P: Place> Ring<S, P> {
     fn tail(&self) -> usize {
         self.tail.at().load(Acquire) // ORDER: E3 acquire: whatever a putter or a closer did before
     }
+
+    /// T3 and T4, and in between what is to be done.
+    #[inline(always)]
+    fn get_by<R>(&self, take: impl FnOnce(&Slot<S::Item>) -> R) -> Result<R, Nothing> {
+        let mask = Mask::enter();
+        let mut head = self.head.at().load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
+        loop {
+            let (slot, lap) = self.slot(head);
+            // ORDER: E1 acquire
+            if slot.lap.load(Acquire) == lap | FULL {
+                // T3. ORDER: E3 release and acquire; a failure is a guess again
+                match self.head.at().compare_exchange_weak(head, self.after(head), AcqRel, Relaxed) {
+                    Ok(_) => {
+                        sys::fence_after_rmw(); // E3
+                        let item = take(slot);
+                        slot.lap.store(lap.wrapping_add(2 * self.slots.closed()), Release); // T4. ORDER: E2 release
+                        mask.leave();
+                        return Ok(item);
+                    }
+                    Err(now) => head = now,
+                }
+            } else {
+                // Empty, or somebody is moving an item into it; unless the place is an old one.
+                let now = self.head.at().load(Relaxed); // ORDER: relaxed: only a guess, after the slot (acquire)
+                if now == head {
+                    let drained = self.tail() == head | self.slots.closed();
+                    return Err(if drained { Nothing::Drained } else { Nothing::Empty });
+                }
+                head = now;
+            }
+        }
+    }
 }
 
 impl<S: Slots, P: Place> Store for Ring<S, P> {
@@ -255,33 +294,12 @@ impl<S: Slots, P: Place> Store for Ring<S, P> {
 
     #[inline(always)]
     fn begin_get(&self, pocket: &Pocket<S::Item>) -> Result<(), Nothing> {
-        let mask = Mask::enter();
-        let mut head = self.head.at().load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
-        loop {
-            let (slot, lap) = self.slot(head);
-            // ORDER: E1 acquire
-            if slot.lap.load(Acquire) == lap | FULL {
-                // T3. ORDER: E3 release and acquire; a failure is a guess again
-                match self.head.at().compare_exchange_weak(head, self.after(head), AcqRel, Relaxed) {
-                    Ok(_) => {
-                        sys::fence_after_rmw(); // E3
-                        slot.empty(pocket);
-                        slot.lap.store(lap.wrapping_add(2 * self.slots.closed()), Release); // T4. ORDER: E2 release
-                        mask.leave();
-                        return Ok(());
-                    }
-                    Err(now) => head = now,
-                }
-            } else {
-                // Empty, or somebody is moving an item into it; unless the place is an old one.
-                let now = self.head.at().load(Relaxed); // ORDER: relaxed: only a guess, after the slot (acquire)
-                if now == head {
-                    let drained = self.tail() == head | self.slots.closed();
-                    return Err(if drained { Nothing::Drained } else { Nothing::Empty });
-                }
-                head = now;
-            }
-        }
+        self.get_by(|slot| slot.empty(pocket))
+    }
+
+    #[inline(always)]
+    fn get_at_once(&self) -> Option<Result<S::Item, Nothing>> {
+        Some(self.get_by(Slot::take))
     }
 
     fn undo_get(&self, pocket: &Pocket<S::Item>) -> bool {
@@ -384,7 +402,7 @@ impl<T> Pocket<T> {
         Self { item: Cell::new(MaybeUninit::new(item)), full: Cell::new(true), begun: Cell::new(false) }
     }
 
-    #[cfg(feature = "alloc")]
+    #[inline(always)]
     pub(super) fn put(&self, item: T) {
         debug_assert!(!self.full.get());
         self.item.set(MaybeUninit::new(item));
@@ -404,7 +422,7 @@ impl<T> Pocket<T> {
         self.full.get().then(|| self.take())
     }
 
-    #[cfg(feature = "alloc")]
+    #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
         !self.full.get()
     }

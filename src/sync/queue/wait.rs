@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     Buffer, Closed,
-    buffer::{Nothing, Refused, Room, Shared},
+    buffer::{Got, Nothing, Refused, Room, Shared},
     ring::Pocket,
 };
 use crate::{
@@ -56,6 +56,13 @@ impl<H: Handle<Target: Buffer>> InLinePolicy for Putting<H> {
             Err(Refused::Full) => false,
             Err(Refused::Closed) => true,
         }
+    }
+
+    #[inline(always)]
+    fn try_at_once(&self, place: Place) -> Option<Option<Self::Output>> {
+        let taken = self.try_take(place);
+        let done = taken && self.pocket.is_empty() && !self.stock().has_getters_to_tell();
+        taken.then(|| done.then_some(Ok(())))
     }
 
     #[inline(always)]
@@ -119,6 +126,16 @@ impl<H: Handle<Target: Buffer>> InLinePolicy for Getting<H> {
             }
             Err(Nothing::Empty) => false,
             Err(Nothing::Drained) => true,
+        }
+    }
+
+    #[inline(always)]
+    fn try_at_once(&self, place: Place) -> Option<Option<Self::Output>> {
+        match self.handle.shared().get_at_once(place, &self.pocket) {
+            Got::Item(item) => Some(Some(Ok(item))),
+            Got::Begun => Some(None),
+            Got::Nothing(Nothing::Empty) => None,
+            Got::Nothing(Nothing::Drained) => Some(Some(Err(Closed(())))),
         }
     }
 
