@@ -18,7 +18,10 @@ need_apt() { # COMMAND-OR-FILE PACKAGE...: installs the packages unless the comm
     if [ -e "$what" ] || command -v "$what" >/dev/null; then return; fi
     command -v apt-get >/dev/null || missing "$what (Debian packages: $*)"
     echo "installing Debian packages: $*"
-    { as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends "$@" >/dev/null; } || missing "$what"
+    { # scripts that run side by side take turns
+        flock 9
+        as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends "$@" >/dev/null || missing "$what"
+    } 9>"${TMPDIR:-/tmp}/testudo-apt.lock"
     [ -e "$what" ] || command -v "$what" >/dev/null || missing "$what, even after installing $*"
 }
 

@@ -11,6 +11,7 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 # A package with what the models use and no more, because all of it is built for each form.
 {
     printf '[package]\nname = "models"\nedition = "2024"\n[workspace]\n[lib]\npath = "lib.rs"\n'
+    printf '[lints.rust]\nunexpected_cfgs = "allow"\n'
     printf '[[test]]\nname = "loom"\npath = "%s/tests/loom/main.rs"\n[dev-dependencies]\n' "$PWD"
     printf 'testudo = { path = "%s", features = ["std", "sim", "offload", "profile"] }\n' "$PWD"
     awk '/^\[/ { wanted = /dependencies/ } wanted && /^(futures-core|loom) / && !seen[$1]++' Cargo.toml

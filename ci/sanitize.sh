@@ -36,24 +36,30 @@ sanitized() { # SANITIZER "FAULTS" FILTER...: the tests of FILTER, after each pl
     done
     tested under "$1" --test it "${@:3}"
 }
+memcheck() {
+    unset RUSTC RUSTC_BOOTSTRAP
+    local fault status tests memcheck=(valgrind --quiet --fair-sched=yes --leak-check=full --show-leak-kinds=definite,indirect
+        --errors-for-leak-kinds=definite,indirect --error-exitcode=99)
+    rustc --edition 2024 --test -O -g ci/planted.rs -o "$work/planted" || return
+    for fault in use_after_free leak; do
+        status=0; "${memcheck[@]}" "$work/planted" "$fault" >"$work/planted.log" 2>&1 || status=$?
+        [ "$status" = 99 ] || { echo "error: planted $fault not found" >&2; return 1; }
+        echo "memcheck finds the planted $fault"
+    done
+    cargo test --release --test it --no-run || return # test.sh's own build, if that ran before
+    tests=$(cargo test --release --test it --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+    TESTUDO_ROUNDS=small tested "${memcheck[@]}" "$tests" stress
+}
 cargo metadata --quiet --format-version 1 --manifest-path "$work/Cargo.toml" >"$work/log" # one lock file for both
 under thread --quiet --no-run & # beside the other: much of a build uses one core
-thread=$!
-trap 'kill $thread 2>/dev/null || true; rm -rf "$work"' EXIT
+beside=$!
+trap 'kill $beside 2>/dev/null || true; rm -rf "$work"' EXIT
 under address --quiet --no-run
-wait "$thread"
+wait "$beside"
 sanitized thread race stress
+memcheck >"$work/memcheck.log" 2>&1 & # it uses one core
+beside=$!
 sanitized address "use_after_free leak"
-
-unset RUSTC RUSTC_BOOTSTRAP
-memcheck=(valgrind --quiet --fair-sched=yes --leak-check=full --show-leak-kinds=definite,indirect
-    --errors-for-leak-kinds=definite,indirect --error-exitcode=99)
-rustc --edition 2024 --test -O -g ci/planted.rs -o "$work/planted"
-for fault in use_after_free leak; do
-    status=0; "${memcheck[@]}" "$work/planted" "$fault" >"$work/log" 2>&1 || status=$?
-    [ "$status" = 99 ] || { echo "error: planted $fault not found" >&2; exit 1; }
-    echo "memcheck finds the planted $fault"
-done
-cargo test --release --test it --no-run # test.sh's own build, if that ran before
-tests=$(cargo test --release --test it --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
-TESTUDO_ROUNDS=small tested "${memcheck[@]}" "$tests" stress
+status=0; wait "$beside" || status=$?
+cat "$work/memcheck.log"
+exit "$status"

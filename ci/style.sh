@@ -11,18 +11,20 @@ for package in tests/firmware tests/firmware/sizes examples/embassy benches/reco
 (cd tests/wasm && cargo fmt --check --all)
 
 # The library alone: the crate's dev-dependency on itself turns std and sim on as soon as tests are compiled. A crate is
-# checked by one core, so that each of these goes on beside others, in a folder of its own.
-library() { # MORE: with every set of features, and these
-    export CARGO_TARGET_DIR="$CARGO_TARGET_DIR/lib-$1"
-    for main in "" alloc std sim std,sim std,sim,proptest std,sim,offload \
-        profile profile,alloc profile,sim profile,std profile,std,sim; do
-        echo "clippy, library with [$main,$1]"
-        cargo clippy --quiet --lib --no-default-features --features "$main,$1" -- -D warnings || return
+# checked by one core, so that these go on beside the others, in a folder of their own.
+library() {
+    local chip main
+    for chip in "" critical-section portable-atomic critical-section,portable-atomic; do
+        for main in "" alloc std sim std,sim std,sim,proptest std,sim,offload \
+            profile profile,alloc profile,sim profile,std profile,std,sim; do
+            echo "clippy, library with [$main,$chip]"
+            cargo clippy --quiet --lib --no-default-features --features "$main,$chip" -- -D warnings || return
+        done
     done
 }
-export -f library
-printf '%s\n' "" critical-section portable-atomic critical-section,portable-atomic |
-    xargs -P "$(nproc)" -d '\n' -I {} bash -c 'library "$1"' library {}
+CARGO_TARGET_DIR="$CARGO_TARGET_DIR/lib" library &
+library=$!
+trap 'kill $library 2>/dev/null || true' EXIT
 
 # Tests, examples and benches may write std:: where the library must write core:: or alloc::.
 warnings=(-D warnings -A clippy::std_instead_of_core -A clippy::std_instead_of_alloc -A clippy::alloc_instead_of_core)
@@ -37,3 +39,4 @@ RUSTFLAGS="--cfg testudo_loom" cargo clippy --quiet --lib --test loom -- "${warn
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features std,sim,proptest,offload,profile
 # Without features there is less to link to.
 RUSTDOCFLAGS="-D warnings -A rustdoc::broken-intra-doc-links" cargo doc --quiet --no-deps --no-default-features
+wait "$library"
