@@ -70,6 +70,14 @@ impl Front {
         !node.word().is_null() // I9
     }
 
+    /// Whether it ends before the elder of `node`, which is linked and has one. So neither is in it, nor is `node` the next.
+    #[inline(always)]
+    pub(super) fn ends_before_elder(held: &mut Held<'_>, node: &Node) -> bool {
+        let elder = node.older();
+        // SAFETY: I2: linked, flag held.
+        !elder.is_null() && !Self::has(held, node) && !Self::has(held, unsafe { at(elder) })
+    }
+
     /// What all of it takes.
     pub(super) fn takes(&self) -> usize {
         self.takes

@@ -113,14 +113,14 @@ impl<'a> Held<'a> {
     /// T3: lets go of the flag. On failure the word has changed and the flag is still held.
     #[inline]
     pub(crate) fn publish(mut self, bits: Bits) -> Result<Mask, Self> {
+        if self.try_publish(bits) { Ok(self.mask) } else { Err(self) }
+    }
+
+    /// T3. True: the flag is not held any more, and only the mask is left to look after.
+    #[inline(always)]
+    fn try_publish(&mut self, bits: Bits) -> bool {
         let to = if LEAN { self.seen.with_bits(bits) } else { Word::new(self.newest(), bits) };
-        match self.list.swap(self.seen, to) {
-            Ok(()) => Ok(self.mask),
-            Err(now) => {
-                self.refresh(now);
-                Err(self)
-            }
-        }
+        self.list.swap(self.seen, to).map_err(|now| self.refresh(now)).is_ok()
     }
 
     /// T3 if nothing is owed, as most often; else gives the flag back.
@@ -131,12 +131,9 @@ impl<'a> Held<'a> {
             if owes(bits) {
                 return Some(self);
             }
-            match self.publish(bits) {
-                Ok(mask) => {
-                    mask.leave();
-                    return None;
-                }
-                Err(again) => self = again,
+            if self.try_publish(bits) {
+                self.mask.leave();
+                return None;
             }
         }
     }
@@ -154,25 +151,17 @@ impl<'a> Held<'a> {
             if !empty && (self.owes.get_or(true) || bits.has(calls)) {
                 return Some(self);
             }
-            match self.publish(if empty { bits.without(drop) } else { bits }) {
-                Ok(mask) => {
-                    mask.leave();
-                    return None;
-                }
-                Err(again) => self = again,
+            if self.try_publish(if empty { bits.without(drop) } else { bits }) {
+                self.mask.leave();
+                return None;
             }
         }
     }
 
     /// T3 without a change to the bits, by somebody to whom what they owe is left. Interrupts stay masked.
     pub(crate) fn let_go(mut self) -> Mask {
-        loop {
-            let bits = self.bits();
-            match self.publish(bits) {
-                Ok(mask) => return mask,
-                Err(again) => self = again,
-            }
-        }
+        while !self.try_publish(self.bits()) {}
+        self.mask
     }
 
     /// Takes a linked node out of the list, or out of `side`. O(1), amortized over registrations.

@@ -289,6 +289,9 @@ impl<P: InLinePolicy> Source for InLine<P> {
         if held.bits().has(CLOSED) {
             return;
         }
+        if !LEAN && Front::ends_before_elder(held, node) {
+            return; // there is no more than before for the first behind the front
+        }
         let oldest = held.oldest();
         let is_head = ptr::eq(oldest, node);
         let stock = self.policy.stock();
