@@ -70,7 +70,7 @@ impl Front {
         !node.word().is_null() // I9
     }
 
-    /// Whether it ends before the elder of `node`, which is linked and has one. So neither is in it, nor is `node` the next.
+    /// Whether it ends before the elder of `node`, if that, which is linked, has one. So neither is in it, nor is `node` the next.
     #[inline(always)]
     pub(super) fn ends_before_elder(held: &mut Held<'_>, node: &Node) -> bool {
         let elder = node.older();

@@ -286,7 +286,7 @@ pub(crate) struct Head<'h, 'a> {
 }
 
 impl<'h, 'a> Head<'h, 'a> {
-    /// A node that is linked, with its links completed, and reaches all of its wait.
+    /// A node that is linked, with its links completed or alone, and reaches all of its wait.
     #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn at(held: &'h mut Held<'a>, node: *mut Node) -> Self {
         Self { held, node }

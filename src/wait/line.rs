@@ -8,7 +8,7 @@
 //                 T2 supply     more in the stock, then a look at the word
 //                 T3 ask        w -> w | DUE                    somebody waits, and the flag is taken
 //                 T4 offer      the wakers of those behind the front are taken and woken, who are in it then; DUE off, but
-//                               between two batches; TOLD on if nobody is left
+//                               between two batches; TOLD on if nobody is left. Who waits alone is the front at once
 //                 T5 close      w -> w | CLOSED; all are taken out and Notified, in batches
 //                 T6 return     a look at the stock under the flag; in vain: TOLD off, and the front ends before it
 //                 T7 go alone   TOLD: the only one takes from the stock, and leaves by T5 of word.rs; or, as somebody came,

@@ -275,6 +275,25 @@ fn a_stolen_item_is_waited_for_again() {
 }
 
 #[test]
+fn i1_a_try_get_in_vain_x_two_puts_for_two_getters() {
+    // Who finds nothing has overtaken nobody, so that nobody is kept from being told by it.
+    explore(|| {
+        let queue = two();
+        let [mut first, second] = [(); 2].map(|()| getter(&queue));
+        for _ in 0..3 {
+            assert!(try_put(&queue, 0) && try_get(&queue) == Some(0)); // once more, and it is the first one's turn
+        }
+        assert!(!first.poll());
+        let other = on(&queue, |queue| try_get(queue));
+        assert!(try_put(&queue, 1) && try_put(&queue, 2));
+        let stolen = other.join();
+        let got = *first.arrive().unwrap();
+        let last = if stolen.is_some() { stolen } else { Some(*second.arrive().unwrap()) };
+        assert_eq!(Some(got), last.map(|last| 3 - last));
+    });
+}
+
+#[test]
 fn cancel_of_the_offered_getter_x_try_get() {
     explore(|| {
         let queue = one();

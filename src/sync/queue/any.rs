@@ -32,8 +32,8 @@ use crate::{sys::atomic::AtomicUsize, wait::Handle};
 ///
 /// # Fairness
 /// First come, first served, but for those who ask while there is an item, or room: they may get in before the first in
-/// line 64 times, then it is served next; not counted are those who asked before it was in line, and those who were offered
-/// something too and come for it sooner.
+/// line 64 times, then it is served next; not counted are those who asked before it was in line, those who are getting in at
+/// that very moment, and those who were offered something too and come for it sooner.
 ///
 /// # Memory ordering
 /// What was done before an item was put is seen by who gets it.

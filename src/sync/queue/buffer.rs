@@ -1,14 +1,15 @@
 //! What every kind of queue shares: two lines around a store, closing, and the count of what is unfinished.
 // STATE       store: the items. getters, putters, joiners: three lines.
 //             BARGED, of each side: how often the first in line was overtaken
-//                 T1 take      place in front or nobody waits; or BARGED < LIMIT, by one that was offered it too; or BARGED += 1
-//                              up to LIMIT, before it is tried
+//                 T1 take      place in front, then BARGED = 0; or nobody waits; or BARGED < LIMIT: by one that was offered it
+//                              too; or, then BARGED += 1 up to LIMIT
 //                 T2 tell      after a put the getters' line is looked at, after a get the putters'
 //                 T3 close     the store, then the putters' line; the getters' line as soon as the store is drained
 //             done: how many items were worked off; settled: how many there were when nothing was unfinished last
 //                 T4 done      done += 1; then, if that is all that was ever put, settled = done, and the joiners are told
-// INVARIANTS  I1 the first in line is overtaken at most LIMIT times: then only it takes, as soon as there is something. Who was
-//                offered something as well as the first, and comes for it sooner, is not counted.
+// INVARIANTS  I1 the first in line is overtaken LIMIT times, and once more by each that is taking at that moment: then only it
+//                takes, as soon as there is something. BARGED comes down only as it takes or leaves. Who was offered something as
+//                well as the first, and comes for it sooner, is not counted.
 //             I2 the getters' line is closed only when the store is closed and drained: then nothing comes any more.
 //             I3 done is not ahead of what was put; settled is not ahead of done.
 //             I4 a T4 that a joiner stops, who needs more, counts for those behind it by their next poll or the next T4: its moment
@@ -74,7 +75,7 @@ pub trait Store {
     #[inline(always)]
     fn end_get(&self, _pocket: &Pocket<Self::Item>) {}
 
-    /// As both, without a pocket. None: it takes one.
+    /// As both, without a pocket, and with the same fence. None: it takes one.
     #[inline(always)]
     fn get_at_once(&self) -> Option<Result<Self::Item, Nothing>> {
         None
@@ -116,7 +117,7 @@ pub trait Store {
 
 /// A waiter that was overtaken this often is served next. More often than with locks: of the tasks of one thread, the one that
 /// runs takes a batch; else they would take turns every few items, and each turn is a wait.
-const LIMIT: u8 = 64;
+const LIMIT: u8 = if cfg!(testudo_loom) { 4 } else { 64 };
 
 /// BARGED.
 struct Barged(AtomicU8);
@@ -124,11 +125,7 @@ struct Barged(AtomicU8);
 impl Barged {
     /// Before it is tried to take from `place`. False: it is the first one's turn (I1).
     fn admits(&self, place: Place) -> bool {
-        match place {
-            Place::Alone | Place::Head => true,
-            Place::Offered => !self.is_starved(),
-            Place::Behind => self.change(|n| (n < LIMIT).then_some(n + 1)),
-        }
+        matches!(place, Place::Alone | Place::Head) || !self.is_starved()
     }
 
     /// Whether it is the first one's turn.
@@ -136,12 +133,13 @@ impl Barged {
         self.0.load(Acquire) >= LIMIT // ORDER: acquire: under the flag, as the look at the stock that this limits
     }
 
-    /// It was tried.
-    fn tried(&self, place: Place, done: bool) {
+    /// It was taken.
+    fn taken(&self, place: Place) {
         match place {
-            Place::Head if done => self.reset(),
-            Place::Behind if !done => {
-                self.change(|n| n.checked_sub(1));
+            Place::Head => self.reset(),
+            Place::Behind => {
+                // ORDER: release and acquire: a count, in one order for all
+                let _ = self.0.fetch_update(AcqRel, Acquire, |n| (n < LIMIT).then_some(n + 1));
             }
             _ => {}
         }
@@ -152,10 +150,6 @@ impl Barged {
         if self.0.load(Acquire) != 0 {
             self.0.fetch_and(0, AcqRel); // ORDER: release and acquire: counted anew for the next in line
         }
-    }
-
-    fn change(&self, f: impl FnMut(u8) -> Option<u8>) -> bool {
-        self.0.fetch_update(AcqRel, Acquire, f).is_ok() // ORDER: release and acquire: a count, in one order for all
     }
 }
 
@@ -214,9 +208,7 @@ impl<S: Store> Items<S> {
         if !self.barged.admits(place) {
             return Err(Nothing::Empty);
         }
-        let tried = self.store.begin_get(pocket);
-        self.barged.tried(place, tried.is_ok());
-        tried
+        self.store.begin_get(pocket).inspect(|()| self.barged.taken(place))
     }
 }
 
@@ -272,9 +264,7 @@ impl<S: Store> Room<S> {
         if !self.items.putters_barged.admits(place) {
             return Err(if self.items.store.is_closed() { Refused::Closed } else { Refused::Full });
         }
-        let tried = self.items.store.begin_put(pocket);
-        self.items.putters_barged.tried(place, tried.is_ok());
-        tried
+        self.items.store.begin_put(pocket).inspect(|()| self.items.putters_barged.taken(place))
     }
 
     /// T2 after a put.
@@ -299,6 +289,7 @@ impl<S: Store> Room<S> {
         }
     }
 
+    /// Somebody waits for room, or for the last item to be gone (E2).
     #[inline(always)]
     fn has_putters_to_tell(&self) -> bool {
         let word = self.putters.peek();
