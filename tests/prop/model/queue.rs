@@ -82,15 +82,16 @@ impl Model {
         }
     }
 
-    /// A put that was let in before it was closed; or an item is worked off that is put later.
-    fn step_late(&mut self, op: Op) {
-        if op.puts() {
-            let closed = std::mem::take(&mut self.closed);
-            self.step(op);
-            self.closed = closed;
-        } else {
+    /// A put that was let in before it was closed; or an item is worked off that is put later. False: it was not.
+    fn step_late(&mut self, op: Op) -> bool {
+        if !op.puts() {
             self.early += 1;
+            return true;
         }
+        let closed = std::mem::take(&mut self.closed);
+        let put = self.step(op) == Said::Put(true);
+        self.closed = closed;
+        put
     }
 
     pub(crate) fn step(&mut self, op: Op) -> Said {
@@ -211,7 +212,9 @@ impl Done {
         let mut others = history.iter().filter(overlaps);
         match (self.op, self.said) {
             (_, Said::Full | Said::Empty) => others.next().is_some(),
-            (Op::Done, Said::Put(true)) => by_steps && others.any(|other| other.op.puts()),
+            (Op::Done, Said::Put(true)) => {
+                by_steps && others.any(|other| other.op.puts() && other.said == Said::Put(true))
+            }
             (op, Said::Put(true)) if op.puts() => by_steps && others.any(|other| matches!(other.op, Op::Close)),
             _ => false,
         }
@@ -227,7 +230,7 @@ pub(crate) fn explains(model: &Model, history: &[Done]) -> bool {
 
 fn is_linear(model: &Model, left: &mut Vec<(Done, bool)>) -> bool {
     if left.is_empty() {
-        return true;
+        return model.early == 0;
     }
     for at in 0..left.len() {
         let (done, excused) = left[at];
@@ -242,11 +245,8 @@ fn is_linear(model: &Model, left: &mut Vec<(Done, bool)>) -> bool {
         }
         if excused {
             let mut next = model.clone();
-            match done.said {
-                Said::Full | Said::Empty => {}
-                _ => next.step_late(done.op),
-            }
-            if is_linear(&next, left) {
+            let fits = matches!(done.said, Said::Full | Said::Empty) || next.step_late(done.op);
+            if fits && is_linear(&next, left) {
                 return true;
             }
         }
