@@ -1,8 +1,9 @@
 # Promise: a check that could not run, or that ran nothing, never counts as passed.
-# Sourced by the scripts here from the top of the tree: missing, need_apt, need_cargo, target_dir,
+# Sourced by the scripts here from the top of the tree: missing, in_turn, need_apt, need_cargo, target_dir,
 # need_rustc_with_source, counted_tests, tested.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
+lib=$PWD/ci/lib.sh
 # One release build of the tests serves test.sh and valgrind, which names source lines by this.
 export CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
 
@@ -13,16 +14,24 @@ missing() { # WHAT: an error in CI, a skipped script on a laptop
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
+in_turn() { # COMMAND...: scripts that run side by side wait for each other here
+    local status=0
+    { flock 9; "$@" 9<&- || status=$?; } 9<"$lib"
+    return "$status"
+}
+
+has() { [ -e "$1" ] || command -v "$1" >/dev/null; } # COMMAND-OR-FILE
+install_apt() { # COMMAND-OR-FILE PACKAGE...
+    ! has "$1" || return 0
+    as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends "${@:2}" >/dev/null
+}
+
 need_apt() { # COMMAND-OR-FILE PACKAGE...: installs the packages unless the command, or the file, is there
-    local what=$1; shift
-    if [ -e "$what" ] || command -v "$what" >/dev/null; then return; fi
-    command -v apt-get >/dev/null || missing "$what (Debian packages: $*)"
-    echo "installing Debian packages: $*"
-    { # scripts that run side by side take turns
-        flock 9
-        as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends "$@" >/dev/null || missing "$what"
-    } 9>"${TMPDIR:-/tmp}/testudo-apt.lock"
-    [ -e "$what" ] || command -v "$what" >/dev/null || missing "$what, even after installing $*"
+    if has "$1"; then return; fi
+    command -v apt-get >/dev/null || missing "$1 (Debian packages: ${*:2})"
+    echo "installing Debian packages: ${*:2}"
+    in_turn install_apt "$@" || missing "$1"
+    has "$1" || missing "$1, even after installing ${*:2}"
 }
 
 need_cargo() { # COMMAND CRATE: installs the cargo tool unless it is there

@@ -11,7 +11,7 @@ cargo clippy --quiet --lib --features std,sim,critical-section,portable-atomic -
 root="$CARGO_TARGET_DIR/rustc-$msrv"
 debian_version() { apt-cache madison rustc-web 2>/dev/null | awk -v v="$msrv" 'index($3, v ".") == 1 { print $3; exit }'; }
 version=$(debian_version)
-[ -n "$version" ] || { as_root apt-get update -qq 2>/dev/null && version=$(debian_version); } || true
+[ -n "$version" ] || { in_turn as_root apt-get update -qq 2>/dev/null && version=$(debian_version); } || true
 if rustup toolchain list 2>/dev/null | grep -q "^$msrv"; then
     RUSTC=$(rustup which rustc --toolchain "$(rustup toolchain list | grep -o "^$msrv[^ ]*" | head -1)")
 elif [ -n "$version" ] && [ ! -x "$root/usr/bin/rustc" ]; then
