@@ -284,7 +284,7 @@ fn i1_a_try_get_in_vain_x_two_puts_for_two_getters() {
             assert!(try_put(&queue, 0) && try_get(&queue) == Some(0)); // once more, and it is the first one's turn
         }
         assert!(!first.poll());
-        let other = on(&queue, |queue| try_get(queue));
+        let other = on(&queue, try_get);
         assert!(try_put(&queue, 1) && try_put(&queue, 2));
         let stolen = other.join();
         let got = *first.arrive().unwrap();
