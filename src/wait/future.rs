@@ -528,7 +528,7 @@ fn poll_held<W: AnyWait + ?Sized>(wait: &W, waker: &Waker) -> Phase {
 }
 
 /// Takes the node out of whatever list it is in. Some: it owns what it waited for, and has this token.
-#[cfg_attr(feature = "std", inline(always))]
+#[cfg_attr(feature = "std", inline(never))]
 fn leave<W: AnyWait + ?Sized>(wait: &W) -> Option<Token> {
     let node = wait.node();
     let spin = Spin::new();
