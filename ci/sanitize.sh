@@ -11,22 +11,12 @@ export TSAN_OPTIONS="external_symbolizer_path=$(command -v llvm-symbolizer-22)" 
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only
 export TESTUDO_ROUNDS="${TESTUDO_ROUNDS:-0.1}" # a sanitizer is ten times slower
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
-# A package with what these tests use and no more, because all of it is built for each sanitizer; its library is planted faults.
-{
-    printf '[package]\nname = "planted"\nedition = "2024"\n[workspace]\n[features]\ncritical-section = []\n[lib]\npath = "%s/ci/planted.rs"\n' "$PWD"
-    printf '[[test]]\nname = "it"\npath = "%s/tests/it/main.rs"\n[dev-dependencies]\n' "$PWD"
-    printf 'testudo = { path = "%s", features = ["sim", "proptest", "offload"] }\n' "$PWD"
-    awk '/^\[/ { wanted = /dependencies/ }
-        wanted && /^(futures-core|futures-lite|futures-util|proptest|smol|static_assertions|tokio) / && !seen[$1]++ {
-            sub(/, optional = true/, ""); print
-        }' Cargo.toml
-} >"$work/Cargo.toml"
-cp Cargo.lock "$work"
+it_package
 
 under() ( # SANITIZER ARGUMENT...: cargo test
     target_dir "$1"
     export RUSTFLAGS="-Zsanitizer=$1 -Zexternal-clangrt -Clinker=clang-22 -Clink-arg=-fsanitize=$1"
-    cargo test -Zbuild-std --target x86_64-unknown-linux-gnu --manifest-path "$work/Cargo.toml" "${@:2}"
+    cargo test -Zbuild-std --target x86_64-unknown-linux-gnu --manifest-path "$it" "${@:2}"
 )
 sanitized() { # SANITIZER "FAULTS" FILTER...: the tests of FILTER, after each planted fault was found and clean code passed
     tested under "$1" --lib clean
@@ -46,11 +36,11 @@ memcheck() {
         [ "$status" = 99 ] || { echo "error: planted $fault not found" >&2; return 1; }
         echo "memcheck finds the planted $fault"
     done
-    cargo test --release --test it --no-run || return # test.sh's own build, if that ran before
-    tests=$(cargo test --release --test it --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+    release_it --no-run || return # test.sh's own build, if that ran before
+    tests=$(release_it --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
     TESTUDO_ROUNDS=small tested "${memcheck[@]}" "$tests" stress
 }
-cargo metadata --quiet --format-version 1 --manifest-path "$work/Cargo.toml" >"$work/log" # one lock file for both
+cargo metadata --quiet --format-version 1 --manifest-path "$it" >"$work/log" # one lock file for both
 under thread --quiet --no-run & # beside the other: much of a build uses one core
 beside=$!
 trap 'kill $beside 2>/dev/null || true; rm -rf "$work"' EXIT

@@ -4,9 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/lib.sh
-cargo test --quiet --release --test it --no-run & # beside the first: much of a build uses one core
+it_package
+release_it --quiet --no-run & # beside the first: much of a build uses one core
 release=$!
 trap 'kill $release 2>/dev/null || true' EXIT
 TESTUDO_ROUNDS="${TESTUDO_ROUNDS:-0.3}" tested cargo test # all rounds are run below, optimised
 wait "$release"
-tested cargo test --release --test it
+tested release_it
