@@ -34,6 +34,7 @@ MAX_ROUNDS = 200_000          # loop iterations before a scenario counts as a ru
 BUILTIN_GROUP = BaseExceptionGroup
 
 REVERSE = -1                  # --shuffle -1: the callbacks of one round in reverse order
+PICK = 1000                   # --shuffle 1000 and above: no rounds, always one of all that are ready
 
 # outcomes -------------------------------------------------------------------
 OK = ("ok",)
@@ -61,6 +62,23 @@ class ScenarioError(Exception):
     """The scenario itself is malformed."""
 
 
+class LateTask(asyncio.Task):
+    """A task that, cancelled because another one was that waits for it, learns of it later: as in testudo, where the
+    other one has to run first."""
+
+    cascades = False
+
+    def cancel(self, msg=None):
+        if LateTask.cascades:
+            self.get_loop().call_soon(self.cancel, msg)
+            return not self.done()
+        LateTask.cascades = True
+        try:
+            return super().cancel(msg)
+        finally:
+            LateTask.cascades = False
+
+
 # the virtual-time loop --------------------------------------------------------
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop whose clock is an integer that jumps from timer to timer."""
@@ -71,6 +89,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = 1e-9
         self._selector = self            # _run_once() asks self._selector.select()
         self._reverse = shuffle == REVERSE
+        self._picks = shuffle is not None and shuffle >= PICK
+        if self._picks:
+            self.set_task_factory(lambda loop, coro, **more: LateTask(coro, loop=loop, **more))
         self._rng = None if shuffle is None else random.Random(f"shuffle-{shuffle}")
         self._rounds = 0
         self.idle = False
@@ -94,15 +115,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run_once(self):
         # A callback order other than FIFO stands for an executor that polls the tasks
         # woken at one virtual tick in another order (see FORMAT.md, tiers).
+        rest = []
         if self._rng is not None and len(self._ready) > 1:
             ready = list(self._ready)
-            if self._reverse:
+            if self._picks:          # as threads may: one runs far ahead while another does nothing
+                rest = ready
+                ready = [rest.pop(self._rng.randrange(len(rest)))]
+            elif self._reverse:
                 ready.reverse()
             else:
                 self._rng.shuffle(ready)
             self._ready.clear()
             self._ready.extend(ready)
         super()._run_once()
+        self._ready.extendleft(reversed(rest))
 
     def _process_events(self, event_list):
         pass
@@ -782,6 +808,7 @@ def run(scenario, model="cpython", shuffle=None, polite=None):
 
 MODELS = ("cpython", "drop", "morph")
 SHUFFLES = range(1, 9)
+PICKS = range(PICK, PICK + 12)
 
 
 def barrier_reused_after_cancel(trace, scenario):
@@ -882,7 +909,7 @@ def record(scenario, orders=True):
             row[reading] = {"names": names_of(scenario, trace, reading, wanted), "trace": wanted}
         if not row["any_order"]:
             continue
-        row["any_order"] &= all(run(scenario, reading, order) == wanted for order in [REVERSE, *SHUFFLES])
+        row["any_order"] &= all(run(scenario, reading, order) == wanted for order in [REVERSE, *SHUFFLES, *PICKS])
         row["any_order"] &= run(scenario, twin.READINGS[reading] - {"at_once"}, None, reading == "literal") == wanted
     return row
 
@@ -1164,7 +1191,7 @@ def main():
     parser.add_argument("command", choices=["run", "classify", "record", "check", "cover", "selftest"])
     parser.add_argument("files", nargs="*")
     parser.add_argument("--model", choices=[*MODELS, *twin.READINGS], default="cpython")
-    parser.add_argument("--shuffle", type=int, help="poll woken tasks in a random order; -1: in reverse")
+    parser.add_argument("--shuffle", type=int, help="poll woken tasks in a random order; -1: in reverse; 1000 and above: not by rounds")
     parser.add_argument("--pretty", action="store_true")
     parser.add_argument("--fifo", action="store_true", help="record: not on which executors")
     args = parser.parse_args()
