@@ -202,6 +202,11 @@ impl<T> Store for Any<T> {
     }
 
     #[inline(always)]
+    fn put_at_once(&self, item: T) -> Result<(), (Option<Refused>, T)> {
+        either!(self, store => store.put_at_once(item))
+    }
+
+    #[inline(always)]
     fn begin_get(&self, pocket: &Pocket<T>) -> Result<(), Nothing> {
         either!(self, store => store.begin_get(pocket))
     }

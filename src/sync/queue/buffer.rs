@@ -68,6 +68,12 @@ pub trait Store {
     #[inline(always)]
     fn end_put(&self, _pocket: &Pocket<Self::Item>) {}
 
+    /// As both, without a pocket, and with the same fence. Err: the item comes back, and why; None: it takes a pocket.
+    #[inline(always)]
+    fn put_at_once(&self, item: Self::Item) -> Result<(), (Option<Refused>, Self::Item)> {
+        Err((None, item))
+    }
+
     /// Gets an item into the pocket, or at least makes sure that there is one.
     fn begin_get(&self, pocket: &Pocket<Self::Item>) -> Result<(), Nothing>;
 
@@ -391,12 +397,33 @@ impl<S: Store> Shared<S> {
         &self.room.items.store
     }
 
-    /// Puts what is in the pocket, which keeps it if that is refused.
+    /// Puts an item, which comes back if that is refused.
     #[inline(always)]
-    pub(super) fn try_put(&self, pocket: &Pocket<S::Item>) -> Result<(), Refused> {
-        self.room.begin(Line::<()>::place(self.room.putters.look()), pocket)?;
-        self.end_put(pocket);
-        Ok(())
+    pub(super) fn try_put(&self, mut item: S::Item) -> Result<(), (Refused, S::Item)> {
+        let place = Line::<()>::place(self.room.putters.look());
+        if !LEAN && place == Place::Alone {
+            match self.store().put_at_once(item) {
+                Ok(()) => {
+                    self.room.tell_getters();
+                    return Ok(());
+                }
+                Err((Some(why), back)) => return Err((why, back)),
+                Err((None, back)) => item = back,
+            }
+        }
+        self.try_put_by_pocket(place, item)
+    }
+
+    #[cfg_attr(feature = "std", inline(never))]
+    fn try_put_by_pocket(&self, place: Place, item: S::Item) -> Result<(), (Refused, S::Item)> {
+        let pocket = Pocket::with(item);
+        match self.room.begin(place, &pocket) {
+            Ok(()) => {
+                self.end_put(&pocket);
+                Ok(())
+            }
+            Err(why) => Err((why, pocket.take())),
+        }
     }
 
     /// Ends a put that has begun.
@@ -411,16 +438,31 @@ impl<S: Store> Shared<S> {
     #[inline(always)]
     pub(super) fn try_get(&self) -> Result<S::Item, Nothing> {
         let place = Line::<()>::place(self.items().getters.look());
-        let pocket = Pocket::empty();
-        match self.get_at_once(place, &pocket) {
-            Got::Item(item) => return Ok(item),
-            Got::Begun => {}
-            Got::Nothing(why) => return Err(why),
+        if !LEAN && place == Place::Alone {
+            match self.store().get_at_once() {
+                // Not by a guard, nor by a pocket that is filled here: each would be a copy more.
+                Some(Ok(item)) => {
+                    if self.room.has_putters_to_tell() {
+                        return Ok(self.hand_out(&Pocket::with(item)));
+                    }
+                    return Ok(item);
+                }
+                Some(Err(why)) => return Err(why),
+                None => {}
+            }
         }
-        let back = OnDrop(|| self.undo_get(&pocket));
-        self.end_get(&pocket);
+        let pocket = Pocket::empty();
+        self.items().begin(place, &pocket)?;
+        Ok(self.hand_out(&pocket))
+    }
+
+    /// Ends a get that has begun. If it panics, the item is taken back.
+    #[cfg_attr(feature = "std", inline(never))]
+    fn hand_out(&self, pocket: &Pocket<S::Item>) -> S::Item {
+        let back = OnDrop(|| self.undo_get(pocket));
+        self.end_get(pocket);
         core::mem::forget(back);
-        Ok(pocket.take())
+        pocket.take()
     }
 
     /// T1, and with it, if nobody has to be told of it, all of the get.
@@ -583,9 +625,7 @@ mod tests {
         }
         for round in 0..50 {
             let two = shared.store().capacity() != Some(1);
-            assert!(
-                shared.try_put(&Pocket::with(round)).is_ok() && shared.try_put(&Pocket::with(round)).is_ok() == two
-            );
+            assert!(shared.try_put(round).is_ok() && shared.try_put(round).is_ok() == two);
             let (join, items) = (shared.joins(), 1 + usize::from(two));
             assert_eq!((shared.store().len(), shared.unfinished()), (items, items));
             for left in (0..items).rev() {

@@ -182,6 +182,11 @@ impl<T> Store for Chain<T> {
     }
 
     #[inline(always)]
+    fn put_at_once(&self, item: T) -> Result<(), (Option<Refused>, T)> {
+        self.link(&self.newest).ring.put_at_once(item).map_err(|(_, item)| (None, item)) // into a later ring: by a pocket
+    }
+
+    #[inline(always)]
     fn begin_get(&self, pocket: &Pocket<T>) -> Result<(), Nothing> {
         let link = self.link(&self.oldest);
         match link.ring.begin_get(pocket) {

@@ -133,11 +133,10 @@ macro_rules! queue_methods {
             #[doc(alias = "try_send")]
             #[inline]
             pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-                let pocket = super::ring::Pocket::with(item);
-                match self.shared.try_put(&pocket) {
+                match self.shared.try_put(item) {
                     Ok(()) => Ok(()),
-                    Err(super::buffer::Refused::Full) => Err(TryPutError::Full(pocket.take())),
-                    Err(super::buffer::Refused::Closed) => Err(TryPutError::Closed(pocket.take())),
+                    Err((super::buffer::Refused::Full, item)) => Err(TryPutError::Full(item)),
+                    Err((super::buffer::Refused::Closed, item)) => Err(TryPutError::Closed(item)),
                 }
             }
 

@@ -58,6 +58,16 @@ impl<T> Slot<T> {
         self.item.with_mut(|at| unsafe { at.copy_from_nonoverlapping(from.item.as_ptr(), 1) });
     }
 
+    /// Between T1 and T2: moves in. One copy.
+    ///
+    /// # Safety
+    /// (a) `from` points at an item, which the caller gives up.
+    #[inline(always)]
+    unsafe fn put(&self, from: *const T) {
+        // SAFETY: (a), I1: the caller's alone; E2: the last item is out.
+        self.item.with_mut(|at| unsafe { at.cast::<T>().copy_from_nonoverlapping(from, 1) });
+    }
+
     /// Between T3 and T4: moves out, into an empty pocket. One copy.
     #[inline(always)]
     fn empty(&self, to: &Pocket<T>) {
@@ -256,11 +266,10 @@ impl<S: Slots, P: Place> Ring<S, P> {
     }
 }
 
-impl<S: Slots, P: Place> Store for Ring<S, P> {
-    type Item = S::Item;
-
+impl<S: Slots, P: Place> Ring<S, P> {
+    /// T1 and T2, and in between what is to be done.
     #[inline(always)]
-    fn begin_put(&self, pocket: &Pocket<S::Item>) -> Result<(), Refused> {
+    fn put_by(&self, fill: impl FnOnce(&Slot<S::Item>)) -> Result<(), Refused> {
         let mask = Mask::enter();
         let mut tail = self.tail.at().load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
         loop {
@@ -274,7 +283,7 @@ impl<S: Slots, P: Place> Store for Ring<S, P> {
                 match self.tail.at().compare_exchange_weak(tail, self.after(tail), AcqRel, Relaxed) {
                     Ok(_) => {
                         sys::fence_after_rmw(); // E3
-                        slot.fill(pocket);
+                        fill(slot);
                         slot.lap.store(lap | FULL, Release); // T2. ORDER: E1 release
                         mask.leave();
                         return Ok(());
@@ -289,6 +298,28 @@ impl<S: Slots, P: Place> Store for Ring<S, P> {
                 }
                 tail = now;
             }
+        }
+    }
+}
+
+impl<S: Slots, P: Place> Store for Ring<S, P> {
+    type Item = S::Item;
+
+    #[inline(always)]
+    fn begin_put(&self, pocket: &Pocket<S::Item>) -> Result<(), Refused> {
+        self.put_by(|slot| slot.fill(pocket))
+    }
+
+    #[inline(always)]
+    fn put_at_once(&self, item: S::Item) -> Result<(), (Option<Refused>, S::Item)> {
+        let from = &raw const item;
+        // SAFETY: there is one, which is forgotten below if this was called. Nothing panics in between.
+        match self.put_by(|slot| unsafe { slot.put(from) }) {
+            Ok(()) => {
+                core::mem::forget(item);
+                Ok(())
+            }
+            Err(why) => Err((Some(why), item)),
         }
     }
 
@@ -393,8 +424,12 @@ unsafe impl<T: Send> Sync for Pocket<T> {}
 
 impl<T> Pocket<T> {
     #[inline(always)]
-    pub(super) const fn empty() -> Self {
-        Self { item: Cell::new(MaybeUninit::uninit()), full: Cell::new(false), begun: Cell::new(false) }
+    pub(super) fn empty() -> Self {
+        let item = MaybeUninit::uninit();
+        // Not `Cell::new(MaybeUninit::uninit())`, with which all of it is a constant that is copied, the hole too.
+        // SAFETY: a cell around what may be uninitialized.
+        let item = unsafe { item.assume_init() };
+        Self { item, full: Cell::new(false), begun: Cell::new(false) }
     }
 
     #[inline(always)]
