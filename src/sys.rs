@@ -131,28 +131,6 @@ impl AtomicWaker {
 /// one copy of what is the same for all waits. `--cfg testudo_lean` has the tests run this form.
 pub(crate) const LEAN: bool = cfg!(any(testudo_lean, not(feature = "std")));
 
-/// A value that is kept only where code is to be quick.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Quick<T>([T; !LEAN as usize]);
-
-impl<T: Copy> Quick<T> {
-    #[inline(always)]
-    pub(crate) fn new(value: T) -> Self {
-        Self([value; !LEAN as usize])
-    }
-
-    /// The value, or `lean` where it is not kept.
-    #[inline(always)]
-    pub(crate) fn get_or(&self, lean: T) -> T {
-        self.0.first().copied().unwrap_or(lean)
-    }
-
-    #[inline(always)]
-    pub(crate) fn set(&mut self, value: T) {
-        *self = Self::new(value);
-    }
-}
-
 /// How many wakers are taken out in one hold of the list flag: what a wake-all puts on the stack, in wakers. Small code, or
 /// one node a masked section: one. Else half a kilobyte of stack.
 #[cfg(not(testudo_loom))]

@@ -1,7 +1,7 @@
 //! The list flag, held: what its holder may do with the nodes.
 #![allow(unsafe_code)]
 // The labels are those declared in word.rs.
-use core::{fmt, ptr, task::Waker};
+use core::{fmt, marker::PhantomData, ptr, task::Waker};
 
 use super::{
     front::IN_FRONT,
@@ -11,19 +11,25 @@ use super::{
     side::{Chain, Side},
     word::{Admit, Bits, WaitList, Word},
 };
-use crate::sys::{LEAN, Mask, Quick};
+use crate::sys::{LEAN, Mask};
 
 /// The flag is held, interrupts are masked if they have to be: the proof for every access to linked nodes.
+///
+/// Two words, so that it is moved in two registers: more would go through memory, in other pieces than it was written there.
 pub(crate) struct Held<'a> {
-    pub(super) list: &'a WaitList,
+    /// The list's address, and marks. Lean code has none: it takes a node out of the word at once, and looks in any case.
+    list: *const WaitList,
     /// The word as it was last seen, FLAG in it.
     pub(super) seen: Word,
-    /// The caller's own node, taken out but still in the word, or null. Lean code takes it out of the word at once.
-    removed: Quick<*mut Node>,
-    /// What its holder did lets others go on, whom it has to see to. Lean code looks in any case.
-    owes: Quick<bool>,
     mask: Mask,
+    _list: PhantomData<&'a WaitList>,
 }
+
+/// The newest node of the word is the caller's own, and was taken out of the list.
+const REMOVED: usize = 0b01;
+/// What its holder did lets others go on, whom it has to see to.
+const OWES: usize = 0b10;
+const _: () = assert!(LEAN || align_of::<WaitList>() > REMOVED | OWES);
 
 impl fmt::Debug for Held<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,19 +41,40 @@ impl<'a> Held<'a> {
     /// FLAG was just put in the word, which is `seen`.
     #[inline(always)]
     pub(super) fn new(list: &'a WaitList, seen: Word, mask: Mask) -> Self {
-        Self { list, seen, removed: Quick::new(ptr::null_mut()), owes: Quick::new(false), mask }
+        Self { list, seen, mask, _list: PhantomData }
     }
 
     #[inline(always)]
-    fn removed(&self) -> *mut Node {
-        self.removed.get_or(ptr::null_mut())
+    pub(super) fn list(&self) -> &'a WaitList {
+        let list = if LEAN { self.list } else { self.list.map_addr(|addr| addr & !(REMOVED | OWES)) };
+        // SAFETY: `new` has it from a reference that lives as long.
+        unsafe { &*list }
+    }
+
+    #[inline(always)]
+    fn has(&self, mark: usize) -> bool {
+        !LEAN && self.list.addr() & mark != 0
+    }
+
+    #[inline(always)]
+    fn mark(&mut self, mark: usize) {
+        if !LEAN {
+            self.list = self.list.map_addr(|addr| addr | mark);
+        }
+    }
+
+    #[inline(always)]
+    fn unmark(&mut self, mark: usize) {
+        if !LEAN {
+            self.list = self.list.map_addr(|addr| addr & !mark);
+        }
     }
 
     /// The word was exchanged, and no removed node is in it.
     #[inline(always)]
     pub(super) fn exchanged(&mut self, to: Word) {
         self.seen = to;
-        self.removed.set(ptr::null_mut());
+        self.unmark(REMOVED);
     }
 
     /// The primitive's bits as last seen.
@@ -59,11 +86,9 @@ impl<'a> Held<'a> {
     /// The newest node, null if there is none.
     #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn newest(&self) -> *mut Node {
-        if self.removed().is_null() {
-            return self.seen.node();
-        }
-        // SAFETY: I1, I2: `removed` is the caller's own node and still in place; the flag is held.
-        unsafe { at(self.removed()) }.older()
+        let newest = self.seen.node();
+        // SAFETY: I1, I2: the removed node is the caller's own and still in place; the flag is held.
+        if self.has(REMOVED) { unsafe { at(newest) }.older() } else { newest }
     }
 
     /// The oldest node, null if there is none. Completes the links: amortized O(1).
@@ -78,15 +103,14 @@ impl<'a> Held<'a> {
     #[cold]
     #[cfg_attr(not(feature = "std"), inline(always))] // little
     pub(super) fn refresh(&mut self, now: Word) {
-        self.seen = now;
-        let removed = self.removed();
-        if !removed.is_null() && self.seen.node() != removed {
+        let before = core::mem::replace(&mut self.seen, now).node();
+        if self.has(REMOVED) && now.node() != before {
             // Somebody was pushed on top of it: now it is an inner node like any other.
-            self.removed.set(ptr::null_mut());
-            // SAFETY: I4: the new newest heads this list, which `removed` is still part of.
-            unsafe { complete(self.seen.node()) };
+            self.unmark(REMOVED);
+            // SAFETY: I4: the new newest heads this list, which the removed node is still part of.
+            unsafe { complete(now.node()) };
             // SAFETY: I2: flag held; links completed; it is not the newest.
-            unsafe { unlink_inner(removed, self.seen.node()) };
+            unsafe { unlink_inner(before, now.node()) };
         }
     }
 
@@ -95,7 +119,7 @@ impl<'a> Held<'a> {
     pub(crate) fn change(&mut self, bits: Bits) -> bool {
         let bits = bits.with(Bits::FLAG);
         let to = if LEAN { self.seen.with_bits(bits) } else { Word::new(self.newest(), bits) };
-        match self.list.swap(self.seen, to) {
+        match self.list().swap(self.seen, to) {
             Ok(()) => self.exchanged(to),
             Err(now) => {
                 self.refresh(now);
@@ -107,7 +131,7 @@ impl<'a> Held<'a> {
 
     /// T4: takes a removed node out of the word at once.
     fn unhook(&mut self) {
-        while !self.removed().is_null() && !self.change(self.bits()) {}
+        while self.has(REMOVED) && !self.change(self.bits()) {}
     }
 
     /// T3: lets go of the flag. On failure the word has changed and the flag is still held.
@@ -120,7 +144,7 @@ impl<'a> Held<'a> {
     #[inline(always)]
     fn try_publish(&mut self, bits: Bits) -> bool {
         let to = if LEAN { self.seen.with_bits(bits) } else { Word::new(self.newest(), bits) };
-        self.list.swap(self.seen, to).map_err(|now| self.refresh(now)).is_ok()
+        self.list().swap(self.seen, to).map_err(|now| self.refresh(now)).is_ok()
     }
 
     /// T3 if nothing is owed, as most often; else gives the flag back.
@@ -140,7 +164,7 @@ impl<'a> Held<'a> {
 
     /// What was done lets others go on: `let_go_quietly` gives the flag back.
     pub(crate) fn owe(&mut self) {
-        self.owes.set(true);
+        self.mark(OWES);
     }
 
     /// T3, with `drop` off if nobody waits; gives the flag back if somebody does to whom something is owed, or who `calls`.
@@ -148,7 +172,7 @@ impl<'a> Held<'a> {
     pub(crate) fn let_go_quietly(mut self, calls: Bits, drop: Bits) -> Option<Self> {
         loop {
             let (bits, empty) = (self.bits(), self.newest().is_null());
-            if !empty && (self.owes.get_or(true) || bits.has(calls)) {
+            if !empty && (LEAN || self.has(OWES) || bits.has(calls)) {
                 return Some(self);
             }
             if self.try_publish(if empty { bits.without(drop) } else { bits }) {
@@ -183,13 +207,13 @@ impl<'a> Held<'a> {
             };
         }
         if ptr::eq(self.newest(), me) {
-            debug_assert!(self.removed().is_null());
+            debug_assert!(!self.has(REMOVED));
             let (older, oldest) = node.links(|l| (l.older, core::mem::replace(&mut l.newer, ptr::null_mut())));
             if !oldest.is_null() && !older.is_null() {
                 // SAFETY: I2: linked, flag held.
                 unsafe { at(older) }.links(|l| l.newer = oldest);
             }
-            self.removed.set(me);
+            self.mark(REMOVED);
             return;
         }
         // SAFETY: (a).
@@ -212,7 +236,7 @@ impl<'a> Held<'a> {
                 return unsafe { unlink_inner(me, newest) };
             }
             let to = Word::new(older, self.seen.bits());
-            match self.list.swap(self.seen, to) {
+            match self.list().swap(self.seen, to) {
                 Ok(()) => {
                     self.exchanged(to);
                     if !older.is_null() {
@@ -270,7 +294,7 @@ impl<'a> Held<'a> {
     pub(crate) fn detach(&mut self, bits: Bits) -> Option<Chain> {
         let newest = self.newest();
         let to = Word::new(ptr::null_mut(), bits.with(Bits::FLAG));
-        if let Err(now) = self.list.swap(self.seen, to) {
+        if let Err(now) = self.list().swap(self.seen, to) {
             self.refresh(now);
             return None;
         }

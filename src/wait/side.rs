@@ -378,7 +378,7 @@ impl Movers {
             // SAFETY: I1: as in `add`.
             unsafe { at(self.first) }.links(|l| l.older = newest);
             let to = Word::new(self.last, held.seen.bits());
-            match held.list.swap(held.seen, to) {
+            match held.list().swap(held.seen, to) {
                 Ok(()) => return held.exchanged(to),
                 Err(now) => held.refresh(now),
             }
