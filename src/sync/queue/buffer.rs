@@ -382,6 +382,9 @@ impl<S> Shared<S> {
 }
 
 impl<S: Store> Shared<S> {
+    /// Whether items go without a pocket where they can. A larger one would be copied once for each wrapping.
+    const AT_ONCE: bool = !LEAN && size_of::<S::Item>() <= size_of::<[usize; 2]>();
+
     #[inline(always)]
     pub(super) fn room(&self) -> &Room<S> {
         &self.room
@@ -437,27 +440,16 @@ impl<S: Store> Shared<S> {
     /// Gets an item.
     #[inline(always)]
     pub(super) fn try_get(&self) -> Result<S::Item, Nothing> {
-        let place = Line::<()>::place(self.items().getters.look());
-        if !LEAN && place == Place::Alone {
-            match self.store().get_at_once() {
-                // Not by a guard, nor by a pocket that is filled here: each would be a copy more.
-                Some(Ok(item)) => {
-                    if self.room.has_putters_to_tell() {
-                        return Ok(self.hand_out(&Pocket::with(item)));
-                    }
-                    return Ok(item);
-                }
-                Some(Err(why)) => return Err(why),
-                None => {}
-            }
-        }
         let pocket = Pocket::empty();
-        self.items().begin(place, &pocket)?;
-        Ok(self.hand_out(&pocket))
+        match self.get_at_once(Line::<()>::place(self.items().getters.look()), &pocket) {
+            Got::Item(item) => Ok(item),
+            Got::Begun => Ok(self.hand_out(&pocket)),
+            Got::Nothing(why) => Err(why),
+        }
     }
 
     /// Ends a get that has begun. If it panics, the item is taken back.
-    #[cfg_attr(feature = "std", inline(never))]
+    #[inline(always)]
     fn hand_out(&self, pocket: &Pocket<S::Item>) -> S::Item {
         let back = OnDrop(|| self.undo_get(pocket));
         self.end_get(pocket);
@@ -468,9 +460,7 @@ impl<S: Store> Shared<S> {
     /// T1, and with it, if nobody has to be told of it, all of the get.
     #[inline(always)]
     pub(super) fn get_at_once(&self, place: Place, pocket: &Pocket<S::Item>) -> Got<S::Item> {
-        // A larger one would be copied once for each wrapping.
-        let fits_registers = size_of::<S::Item>() <= size_of::<[usize; 2]>();
-        if !LEAN && fits_registers && place == Place::Alone {
+        if Self::AT_ONCE && place == Place::Alone {
             match self.store().get_at_once() {
                 Some(Ok(item)) if !self.room.has_putters_to_tell() => return Got::Item(item),
                 Some(Ok(item)) => {
