@@ -38,7 +38,7 @@ seed=${TESTUDO_SEED:-$RANDOM$RANDOM}; echo "seed $seed (TESTUDO_SEED)"; cd tests
 "${python[@]}" oracle.py selftest
 "${python[@]}" gen.py --seed "$seed" --count "${TESTUDO_COUNT:-600}" >"$temp/scenarios"
 "${python[@]}" oracle.py record "$temp/scenarios" ${TESTUDO_FIFO:+--fifo} >"$temp/traces"
-binary=$(cargo test --test asyncio --no-run 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+binary=$(cargo test --test asyncio --no-run 2>&1 | tee >(cat >&2) | sed -n 's/.*Executable.*(\(.*\))/\1/p')
 TESTUDO_SCENARIOS="$temp/scenarios" TESTUDO_TRACES="$temp/traces" tested "$binary" --nocapture && exit
 # One that cannot start the binary cannot shrink: the seed and the differences above have to do.
 [ "${python[0]}" = node ] || "${python[@]}" shrink.py "$binary" "$temp/scenarios"

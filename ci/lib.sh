@@ -1,6 +1,6 @@
 # Promise: a check that could not run, or that ran nothing, never counts as passed.
 # Sourced by the scripts here from the top of the tree: missing, in_turn, need_apt, need_cargo, target_dir,
-# need_rustc_with_source, it_package, release_it, counted_tests, tested.
+# need_rustc_with_source, it_package, released, counted_tests, tested.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 lib=$PWD/ci/lib.sh
@@ -53,21 +53,22 @@ counted_tests() { # LOG: fails when no test ran
     echo "$n tests ran"
 }
 
-it_package() { # a package with what tests/it uses and no more, for who builds all of it anew; a library of planted faults
+it_package() { # a package with what tests/it and tests/signal use, for who builds all of it anew; a library of planted faults
     mkdir -p target/it
     {
         printf '[package]\nname = "planted"\nedition = "2024"\n[workspace]\n[features]\ncritical-section = []\n'
-        printf '[lib]\npath = "%s/ci/planted.rs"\n[[test]]\nname = "it"\npath = "%s/tests/it/main.rs"\n' "$PWD" "$PWD"
+        printf '[lib]\npath = "%s/ci/planted.rs"\n' "$PWD"
+        printf '[[test]]\nname = "%s"\npath = "%s/tests/%s/main.rs"\n' it "$PWD" it signal "$PWD" signal
         printf '[dev-dependencies]\ntestudo = { path = "%s", features = ["sim", "proptest", "offload"] }\n' "$PWD"
         awk '/^\[/ { wanted = /dependencies/ }
-            wanted && /^(futures-core|futures-lite|futures-util|proptest|smol|static_assertions|tokio) / && !seen[$1]++ {
+            wanted && /^(futures-core|futures-lite|futures-util|libc|proptest|smol|static_assertions|tokio) / && !seen[$1]++ {
                 sub(/, optional = true/, ""); print
             }' Cargo.toml
     } >target/it/Cargo.toml
     cp Cargo.lock target/it
     it="$PWD/target/it/Cargo.toml"
 }
-release_it() { cargo test --release --target-dir target --manifest-path "$it" --test it "$@"; } # ARGUMENT...
+released() { cargo test --release --target-dir target --manifest-path "$it" --test "$@"; } # TEST ARGUMENT...: of that package
 
 tested() { # COMMAND...: runs it, shows its output, fails with it or when no test ran
     local log status=0; log=$(mktemp)

@@ -36,8 +36,8 @@ memcheck() {
         [ "$status" = 99 ] || { echo "error: planted $fault not found" >&2; return 1; }
         echo "memcheck finds the planted $fault"
     done
-    release_it --no-run || return # test.sh's own build, if that ran before
-    tests=$(release_it --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+    released it --no-run || return # test.sh's own build, if that ran before
+    tests=$(released it --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
     TESTUDO_ROUNDS=small tested "${memcheck[@]}" "$tests" stress
 }
 cargo metadata --quiet --format-version 1 --manifest-path "$it" >"$work/log" # one lock file for both

@@ -6,4 +6,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/lib.sh
 export TESTUDO_SIGNAL_SECS="${TESTUDO_SIGNAL_SECS:-10}"
-tested cargo test --release --test signal -- --nocapture --test-threads=1
+it_package
+tested released signal -- --nocapture --test-threads=1

@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . ci/lib.sh
 it_package
-release_it --quiet --no-run & # beside the first: much of a build uses one core
+released it --quiet --no-run & # beside the first: much of a build uses one core
 release=$!
 trap 'kill $release 2>/dev/null || true' EXIT
 TESTUDO_ROUNDS="${TESTUDO_ROUNDS:-0.3}" tested cargo test # all rounds are run below, optimised
 wait "$release"
-tested release_it
+tested released it
