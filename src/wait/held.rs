@@ -25,11 +25,12 @@ pub(crate) struct Held<'a> {
     _list: PhantomData<&'a WaitList>,
 }
 
-/// The newest node of the word is the caller's own, and was taken out of the list.
+/// The newest node of the word was taken out of the list.
 const REMOVED: usize = 0b01;
 /// What its holder did lets others go on, whom it has to see to.
 const OWES: usize = 0b10;
 const _: () = assert!(LEAN || align_of::<WaitList>() > REMOVED | OWES);
+const _: () = assert!(size_of::<Held<'_>>() == size_of::<[usize; 2]>() || size_of::<Mask>() > 0);
 
 impl fmt::Debug for Held<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,7 +88,7 @@ impl<'a> Held<'a> {
     #[cfg_attr(feature = "std", inline(always))]
     pub(super) fn newest(&self) -> *mut Node {
         let newest = self.seen.node();
-        // SAFETY: I1, I2: the removed node is the caller's own and still in place; the flag is held.
+        // SAFETY: I1, I2: the removed node is valid and in place until the word is exchanged; the flag is held.
         if self.has(REMOVED) { unsafe { at(newest) }.older() } else { newest }
     }
 

@@ -382,7 +382,7 @@ impl<S> Shared<S> {
 }
 
 impl<S: Store> Shared<S> {
-    /// Whether items go without a pocket where they can. A larger one would be copied once for each wrapping.
+    /// Whether items are got without a pocket where they can. A larger one would be copied once for each wrapping.
     const AT_ONCE: bool = !LEAN && size_of::<S::Item>() <= size_of::<[usize; 2]>();
 
     #[inline(always)]

@@ -59,13 +59,10 @@ impl<T> Slot<T> {
     }
 
     /// Between T1 and T2: moves in. One copy.
-    ///
-    /// # Safety
-    /// (a) `from` points at an item, which the caller gives up.
     #[inline(always)]
-    unsafe fn put(&self, from: *const T) {
-        // SAFETY: (a), I1: the caller's alone; E2: the last item is out.
-        self.item.with_mut(|at| unsafe { at.cast::<T>().copy_from_nonoverlapping(from, 1) });
+    fn put(&self, item: T) {
+        // SAFETY: I1: the caller's alone; E2: the last item is out.
+        self.item.with_mut(|at| unsafe { at.cast::<T>().write(item) });
     }
 
     /// Between T3 and T4: moves out, into an empty pocket. One copy.
@@ -264,17 +261,15 @@ impl<S: Slots, P: Place> Ring<S, P> {
             }
         }
     }
-}
 
-impl<S: Slots, P: Place> Ring<S, P> {
-    /// T1 and T2, and in between what is to be done.
+    /// T1 and T2, and in between what is to be done with `from`, which comes back else.
     #[inline(always)]
-    fn put_by(&self, fill: impl FnOnce(&Slot<S::Item>)) -> Result<(), Refused> {
+    fn put_by<F>(&self, from: F, fill: impl FnOnce(&Slot<S::Item>, F)) -> Result<(), (Refused, F)> {
         let mask = Mask::enter();
         let mut tail = self.tail.at().load(Relaxed); // ORDER: relaxed: only a guess, checked by compare-and-swap
         loop {
             if tail & self.slots.closed() != 0 {
-                return Err(Refused::Closed); // I3
+                return Err((Refused::Closed, from)); // I3
             }
             let (slot, lap) = self.slot(tail);
             // ORDER: E2 acquire
@@ -283,7 +278,7 @@ impl<S: Slots, P: Place> Ring<S, P> {
                 match self.tail.at().compare_exchange_weak(tail, self.after(tail), AcqRel, Relaxed) {
                     Ok(_) => {
                         sys::fence_after_rmw(); // E3
-                        fill(slot);
+                        fill(slot, from);
                         slot.lap.store(lap | FULL, Release); // T2. ORDER: E1 release
                         mask.leave();
                         return Ok(());
@@ -294,7 +289,7 @@ impl<S: Slots, P: Place> Ring<S, P> {
                 // Full, or somebody is moving the last item out of it; unless the place is an old one.
                 let now = self.tail.at().load(Relaxed); // ORDER: relaxed: only a guess, after the slot (acquire)
                 if now == tail {
-                    return Err(Refused::Full);
+                    return Err((Refused::Full, from));
                 }
                 tail = now;
             }
@@ -307,20 +302,12 @@ impl<S: Slots, P: Place> Store for Ring<S, P> {
 
     #[inline(always)]
     fn begin_put(&self, pocket: &Pocket<S::Item>) -> Result<(), Refused> {
-        self.put_by(|slot| slot.fill(pocket))
+        self.put_by(pocket, Slot::fill).map_err(|(why, _)| why)
     }
 
     #[inline(always)]
     fn put_at_once(&self, item: S::Item) -> Result<(), (Option<Refused>, S::Item)> {
-        let from = &raw const item;
-        // SAFETY: there is one, which is forgotten below if this was called. Nothing panics in between.
-        match self.put_by(|slot| unsafe { slot.put(from) }) {
-            Ok(()) => {
-                core::mem::forget(item);
-                Ok(())
-            }
-            Err(why) => Err((Some(why), item)),
-        }
+        self.put_by(item, Slot::put).map_err(|(why, item)| (Some(why), item))
     }
 
     #[inline(always)]
