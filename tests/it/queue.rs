@@ -243,6 +243,31 @@ fn every_capacity_works() {
 }
 
 #[test]
+fn large_items_go_every_way_and_come_back_whole() {
+    let count = Rc::new(());
+    let large = |n: u64| ([n; 32], Rc::clone(&count));
+    each_kind!(queue => {
+        queue.try_put(large(1)).unwrap();
+        block_on(queue.put(large(1))).unwrap();
+        let refused = queue.try_put(large(2)).unwrap_err();
+        assert!(matches!(refused, TryPutError::Full(_)) && refused.into_inner() == large(2));
+        assert_eq!(Rc::strong_count(&count), 3);
+        assert!(queue.try_get() == Ok(large(1)) && block_on(queue.get()) == Ok(large(1)));
+        assert_eq!((queue.try_get(), Rc::strong_count(&count)), (Err(TryGetError::Empty), 1));
+        queue.close();
+        let refused = queue.try_put(large(3)).unwrap_err();
+        assert!(matches!(refused, TryPutError::Closed(_)) && refused.into_inner() == large(3));
+        assert_eq!(block_on(queue.put(large(4))).unwrap_err().0, large(4));
+    });
+    let queue = Queue::unbounded();
+    (0..40).for_each(|n| queue.try_put(large(n)).unwrap()); // into a second ring, and a third
+    assert!((0..20).all(|n| queue.try_get() == Ok(large(n))));
+    assert_eq!(Rc::strong_count(&count), 21);
+    drop(queue);
+    assert_eq!(Rc::strong_count(&count), 1);
+}
+
+#[test]
 fn no_capacity_is_a_mistake() {
     let text = "a queue has room for at least one item";
     assert!(panics(|| Queue::<u8>::bounded(0)).contains(text));

@@ -382,9 +382,6 @@ impl<S> Shared<S> {
 }
 
 impl<S: Store> Shared<S> {
-    /// Whether items are got without a pocket where they can. A larger one would be copied once for each wrapping.
-    const AT_ONCE: bool = !LEAN && size_of::<S::Item>() <= size_of::<[usize; 2]>();
-
     #[inline(always)]
     pub(super) fn room(&self) -> &Room<S> {
         &self.room
@@ -440,27 +437,25 @@ impl<S: Store> Shared<S> {
     /// Gets an item.
     #[inline(always)]
     pub(super) fn try_get(&self) -> Result<S::Item, Nothing> {
+        let place = Line::<()>::place(self.items().getters.look());
         let pocket = Pocket::empty();
-        match self.get_at_once(Line::<()>::place(self.items().getters.look()), &pocket) {
-            Got::Item(item) => Ok(item),
-            Got::Begun => Ok(self.hand_out(&pocket)),
-            Got::Nothing(why) => Err(why),
+        match self.get_at_once(place, &pocket) {
+            Got::Item(item) => return Ok(item),
+            Got::Begun => {}
+            Got::Nothing(why) => return Err(why),
         }
-    }
-
-    /// Ends a get that has begun. If it panics, the item is taken back.
-    #[inline(always)]
-    fn hand_out(&self, pocket: &Pocket<S::Item>) -> S::Item {
-        let back = OnDrop(|| self.undo_get(pocket));
-        self.end_get(pocket);
+        let back = OnDrop(|| self.undo_get(&pocket));
+        self.end_get(&pocket);
         core::mem::forget(back);
-        pocket.take()
+        Ok(pocket.take())
     }
 
     /// T1, and with it, if nobody has to be told of it, all of the get.
     #[inline(always)]
     pub(super) fn get_at_once(&self, place: Place, pocket: &Pocket<S::Item>) -> Got<S::Item> {
-        if Self::AT_ONCE && place == Place::Alone {
+        // A larger one would be copied once for each wrapping.
+        let fits_registers = size_of::<S::Item>() <= size_of::<[usize; 2]>();
+        if !LEAN && fits_registers && place == Place::Alone {
             match self.store().get_at_once() {
                 Some(Ok(item)) if !self.room.has_putters_to_tell() => return Got::Item(item),
                 Some(Ok(item)) => {

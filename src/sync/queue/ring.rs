@@ -411,12 +411,8 @@ unsafe impl<T: Send> Sync for Pocket<T> {}
 
 impl<T> Pocket<T> {
     #[inline(always)]
-    pub(super) fn empty() -> Self {
-        let item = MaybeUninit::uninit();
-        // Not `Cell::new(MaybeUninit::uninit())`, with which all of it is a constant that is copied, the hole too.
-        // SAFETY: a cell around what may be uninitialized.
-        let item = unsafe { item.assume_init() };
-        Self { item, full: Cell::new(false), begun: Cell::new(false) }
+    pub(super) const fn empty() -> Self {
+        Self { item: Cell::new(MaybeUninit::uninit()), full: Cell::new(false), begun: Cell::new(false) }
     }
 
     #[inline(always)]
