@@ -1191,7 +1191,7 @@ def main():
     parser.add_argument("command", choices=["run", "classify", "record", "check", "cover", "selftest"])
     parser.add_argument("files", nargs="*")
     parser.add_argument("--model", choices=[*MODELS, *twin.READINGS], default="cpython")
-    parser.add_argument("--shuffle", type=int, help="poll woken tasks in a random order; -1: in reverse; 1000 and above: not by rounds")
+    parser.add_argument("--shuffle", type=int, help="poll woken tasks in a random order; -1: in reverse; from 1000: no rounds")
     parser.add_argument("--pretty", action="store_true")
     parser.add_argument("--fifo", action="store_true", help="record: not on which executors")
     args = parser.parse_args()
